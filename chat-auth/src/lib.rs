@@ -1,0 +1,1 @@
+//! Logins for chat-core: tokens, password hashes, usernames.

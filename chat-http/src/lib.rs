@@ -1,0 +1,1 @@
+//! HTTP and WebSocket faces of chat-core as one tower service.

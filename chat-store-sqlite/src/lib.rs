@@ -1,0 +1,1 @@
+//! The default store of chat-core: SQLite with full durability.

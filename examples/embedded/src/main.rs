@@ -1,0 +1,3 @@
+//! A complete chat in process.
+
+fn main() {}

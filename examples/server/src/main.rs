@@ -1,0 +1,3 @@
+//! The example server: one binary, one folder of data.
+
+fn main() {}

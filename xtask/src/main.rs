@@ -1,0 +1,3 @@
+//! Developer commands: serve and test.
+
+fn main() {}
