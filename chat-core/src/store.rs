@@ -1,0 +1,266 @@
+//! The storage contract.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::rules::{Row, RowKey};
+use crate::{
+    Committed, Conversation, ConversationId, Error, Event, Head, LogId, Member, Message, Prepared,
+    Ranges, Seq, Timestamp, User, UserId, Viewer,
+};
+
+/// Where everything is kept: the truth; all else is a hint.
+///
+/// # What an implementor guarantees
+/// - [`commit`](Store::commit): every write of the group is decided by [`crate::rules::Group`] inside **one** transaction
+///   that no other commit interleaves with, so that all stores agree by construction. When it returns, all of it is
+///   durable, and nothing of it was readable before.
+/// - Every read is one snapshot: the viewer's rights and what they lead to are read together.
+/// - `Unavailable` from `commit` means that the outcome is unknown; a retry with the same keys settles it. After a failed
+///   sync, commits answer `Unavailable` until the store is reopened, while reads go on.
+/// - Dropping a future changes nothing: what was begun is finished.
+///
+/// The laws are plain functions in [`crate::conformance`]; run them on your store with its macro. For an engine that gets,
+/// scans and applies bytes, [`crate::kv::KvStore`] is a whole store already.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Commits a group: the outcome of each write in their order. A rejected write changes nothing and leaves the others
+    /// alone; on a failure of the store itself every write gets it.
+    async fn commit(&self, group: Vec<Prepared>) -> Vec<Result<Committed, Error>>;
+
+    /// Rows by key, in the keys' order, without regard to rights: for `chat-core` itself. At most 1,000 keys.
+    async fn rows(&self, keys: Vec<RowKey>) -> Result<Vec<Option<Row>>, Error>;
+
+    /// A log after a seq, oldest first, as the viewer may see it. A user's log is visible to that user only.
+    ///
+    /// `NotFound` when the log does not exist for the viewer. `limit` is the caller's to bound.
+    async fn log(
+        &self,
+        viewer: Viewer,
+        log: LogId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<LogPage, Error>;
+
+    /// Messages of a conversation as the viewer may see them, oldest first, tombstones included; `NotFound` when the
+    /// conversation does not exist for the viewer.
+    async fn history(
+        &self,
+        viewer: Viewer,
+        conversation: ConversationId,
+        span: Span,
+        limit: usize,
+    ) -> Result<Vec<Message>, Error>;
+
+    /// The conversations in a user's list, latest activity first, then higher id first.
+    async fn inbox(
+        &self,
+        user: UserId,
+        after: Option<InboxCursor>,
+        limit: usize,
+    ) -> Result<Vec<InboxEntry>, Error>;
+
+    /// One conversation as a user sees it, listed or not; `NotFound` when it does not exist for them.
+    async fn entry(&self, user: UserId, conversation: ConversationId) -> Result<InboxEntry, Error>;
+
+    /// All conversations a user is a member of now, and where their own log stands, in one snapshot.
+    async fn memberships(&self, user: UserId) -> Result<Memberships, Error>;
+
+    /// Members of a conversation by ascending user id, without regard to rights; former ones included.
+    async fn members(
+        &self,
+        conversation: ConversationId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, Error>;
+
+    /// Users whose folded name contains `part` (folded already, not empty), without disabled ones, each once, in the order
+    /// of the [`RowKey::Suffix`] rows.
+    async fn find_users(&self, part: &str, limit: usize) -> Result<Vec<User>, Error>;
+
+    /// Committed events of all logs in one order, none skipped, after a position (0: from the start). Consumers keep their
+    /// own position.
+    async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error>;
+
+    /// Releases what the store holds (files, locks); later calls answer `Unavailable`. Nothing is lost without it.
+    async fn close(&self) -> Result<(), Error>;
+}
+
+/// A page of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPage {
+    /// Consecutive entries after the asked seq. `None` stands for an event outside the viewer's ranges.
+    pub entries: Vec<(Seq, Option<Event>)>,
+    /// The last seq that exists for the viewer.
+    pub head: Seq,
+    /// The asked seq lies below what is kept or what the viewer may ever see: discard what you have of this log, load the
+    /// conversation afresh, go on after this seq.
+    pub resync: Option<Seq>,
+}
+
+/// Which messages of a history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Span {
+    /// The last ones.
+    #[default]
+    Latest,
+    /// The last ones before this seq.
+    Before(Seq),
+    /// The first ones after this seq.
+    After(Seq),
+}
+
+/// Where an inbox page ended: the activity and the id of its last entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboxCursor {
+    /// [`Head::at`] of the last entry.
+    pub at: Timestamp,
+    /// Its conversation.
+    pub conversation: ConversationId,
+}
+
+/// A conversation as it stands in one user's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxEntry {
+    /// Its settings.
+    pub conversation: Conversation,
+    /// The user's place in it.
+    pub member: Member,
+    /// Where its log stands, as far as the user may know.
+    pub head: Head,
+    /// The last message, if the user may see it.
+    pub last: Option<Message>,
+    /// The other one of a direct conversation.
+    pub peer: Option<User>,
+}
+
+impl InboxEntry {
+    /// Where the next page begins when this is the last entry of one.
+    #[must_use]
+    pub fn cursor(&self) -> InboxCursor {
+        InboxCursor {
+            at: self.head.at,
+            conversation: self.conversation.id,
+        }
+    }
+}
+
+/// What a user is a member of, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memberships {
+    /// Where the user's own log stood.
+    pub head: Seq,
+    /// The conversations: id, the user's visible ranges, the last seq.
+    pub conversations: Vec<(ConversationId, Ranges, Seq)>,
+}
+
+/// An event with its place in the store-wide order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedEntry {
+    /// Ascending, with holes.
+    pub position: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+#[async_trait]
+impl<S: Store + ?Sized> Store for Arc<S> {
+    async fn commit(&self, group: Vec<Prepared>) -> Vec<Result<Committed, Error>> {
+        (**self).commit(group).await
+    }
+    async fn rows(&self, keys: Vec<RowKey>) -> Result<Vec<Option<Row>>, Error> {
+        (**self).rows(keys).await
+    }
+    async fn log(
+        &self,
+        viewer: Viewer,
+        log: LogId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<LogPage, Error> {
+        (**self).log(viewer, log, after, limit).await
+    }
+    async fn history(
+        &self,
+        viewer: Viewer,
+        conversation: ConversationId,
+        span: Span,
+        limit: usize,
+    ) -> Result<Vec<Message>, Error> {
+        (**self).history(viewer, conversation, span, limit).await
+    }
+    async fn inbox(
+        &self,
+        user: UserId,
+        after: Option<InboxCursor>,
+        limit: usize,
+    ) -> Result<Vec<InboxEntry>, Error> {
+        (**self).inbox(user, after, limit).await
+    }
+    async fn entry(&self, user: UserId, conversation: ConversationId) -> Result<InboxEntry, Error> {
+        (**self).entry(user, conversation).await
+    }
+    async fn memberships(&self, user: UserId) -> Result<Memberships, Error> {
+        (**self).memberships(user).await
+    }
+    async fn members(
+        &self,
+        conversation: ConversationId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, Error> {
+        (**self).members(conversation, after, limit).await
+    }
+    async fn find_users(&self, part: &str, limit: usize) -> Result<Vec<User>, Error> {
+        (**self).find_users(part, limit).await
+    }
+    async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
+        (**self).feed(after, limit).await
+    }
+    async fn close(&self) -> Result<(), Error> {
+        (**self).close().await
+    }
+}
+
+/// How a conversation's log looks through a viewer's ranges: the shared arithmetic of [`Store::log`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Read entries from this seq …
+    pub first: Seq,
+    /// … to this one, both included; nothing to read when lower than `first`.
+    pub last: Seq,
+    /// What [`LogPage::head`] and [`LogPage::resync`] become.
+    pub head: Seq,
+    /// See there.
+    pub resync: Option<Seq>,
+}
+
+impl Window {
+    /// The part of a log to read for a page after `after`.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing of the log is visible, `Invalid` when `after` lies beyond its end.
+    pub fn new(ranges: &Ranges, head: &Head, after: Seq, limit: usize) -> Result<Self, Error> {
+        let end = ranges.end(head.seq);
+        let first = ranges
+            .first()
+            .ok_or_else(|| Error::not_found("there is no such conversation"))?;
+        let floor = head.floor.max(first.saturating_sub(1)).min(end);
+        if after > end {
+            return Err(Error::invalid("the cursor lies beyond the end of the log"));
+        }
+        let (after, resync) = if after < floor {
+            (floor, Some(floor))
+        } else {
+            (after, None)
+        };
+        let last = end.min(after.saturating_add(limit as Seq));
+        Ok(Self {
+            first: after + 1,
+            last,
+            head: end,
+            resync,
+        })
+    }
+}
