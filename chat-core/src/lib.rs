@@ -13,6 +13,7 @@ mod limits;
 mod model;
 mod policy;
 pub mod rules;
+pub mod snapshot;
 mod store;
 mod time;
 mod write;

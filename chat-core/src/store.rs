@@ -10,7 +10,8 @@ use crate::{
     Ranges, Seq, Timestamp, User, UserId, Viewer,
 };
 
-/// Where everything is kept: the truth; all else is a hint.
+/// Where everything is kept: the truth; all else is a hint. Stores whose reads block implement [`crate::snapshot::Snapshot`]
+/// and answer every read by the functions of that module.
 ///
 /// # What an implementor guarantees
 /// - [`commit`](Store::commit): every write of the group is decided by [`crate::rules::Group`] inside **one** transaction
@@ -94,8 +95,8 @@ pub struct LogPage {
     pub entries: Vec<(Seq, Option<Event>)>,
     /// The last seq that exists for the viewer.
     pub head: Seq,
-    /// The asked seq lies below what is kept or what the viewer may ever see: discard what you have of this log, load the
-    /// conversation afresh, go on after this seq.
+    /// The asked seq lies below what is kept or visible to the viewer, or beyond the end: discard what you have of this log,
+    /// load it afresh, go on after this seq (the entries do).
     pub resync: Option<Seq>,
 }
 
@@ -223,44 +224,41 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
 }
 
-/// How a conversation's log looks through a viewer's ranges: the shared arithmetic of [`Store::log`].
+/// How a log looks through a viewer's ranges: the arithmetic of [`Store::log`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Read entries from this seq …
     pub first: Seq,
     /// … to this one, both included; nothing to read when lower than `first`.
     pub last: Seq,
-    /// What [`LogPage::head`] and [`LogPage::resync`] become.
+    /// See [`LogPage::head`].
     pub head: Seq,
-    /// See there.
+    /// See [`LogPage::resync`].
     pub resync: Option<Seq>,
 }
 
 impl Window {
-    /// The part of a log to read for a page after `after`.
-    ///
-    /// # Errors
-    /// `NotFound` when nothing of the log is visible, `Invalid` when `after` lies beyond its end.
-    pub fn new(ranges: &Ranges, head: &Head, after: Seq, limit: usize) -> Result<Self, Error> {
+    /// The part of a log to read for a page after `after`. A cursor below what is visible or kept, or beyond the end (it
+    /// comes from a store that was set back since), is answered with `resync`.
+    #[must_use]
+    pub fn new(ranges: &Ranges, head: &Head, after: Seq, limit: usize) -> Self {
         let end = ranges.end(head.seq);
-        let first = ranges
+        let floor = ranges
             .first()
-            .ok_or_else(|| Error::not_found("there is no such conversation"))?;
-        let floor = head.floor.max(first.saturating_sub(1)).min(end);
-        if after > end {
-            return Err(Error::invalid("the cursor lies beyond the end of the log"));
-        }
-        let (after, resync) = if after < floor {
-            (floor, Some(floor))
+            .map_or(end, |first| head.floor.max(first - 1).min(end));
+        let resync = if after < floor {
+            Some(floor)
+        } else if after > end {
+            Some(end)
         } else {
-            (after, None)
+            None
         };
-        let last = end.min(after.saturating_add(limit as Seq));
-        Ok(Self {
+        let after = resync.unwrap_or(after);
+        Self {
             first: after + 1,
-            last,
+            last: end.min(after.saturating_add(limit as Seq)),
             head: end,
             resync,
-        })
+        }
     }
 }
