@@ -76,6 +76,8 @@ impl Default for Limits {
 pub(crate) mod fixed {
     /// Members of a group.
     pub(crate) const MEMBERS: u32 = 100_000;
+    /// Conversations a user is a member of.
+    pub(crate) const CONVERSATIONS: u64 = 10_000;
     /// Distinct reactions on a message.
     pub(crate) const REACTIONS: usize = 20;
     /// Bytes of a reaction.

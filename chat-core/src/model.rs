@@ -154,7 +154,7 @@ pub struct Head {
     pub seq: Seq,
     /// Events up to here were trimmed by retention; 0 until then.
     pub floor: Seq,
-    /// How many messages the log ever had.
+    /// In a conversation's log, how many messages it ever had; in a user's log, how many conversations the user is in.
     pub ordinal: u64,
     /// The seq of the last message; 0 without one.
     pub message: Seq,

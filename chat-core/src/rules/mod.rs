@@ -3,13 +3,20 @@
 //! A store runs a [`Group`] inside its own transaction: it supplies the rows the group asks for, then applies the rows the
 //! group changed. What one write of a group changed is what the next one sees. So all stores agree by construction.
 
+mod conversation;
+mod membership;
+mod message;
+mod own;
 mod row;
+mod scratch;
+mod user;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use row::{Counter, Done, EventRow, Row, RowKey};
+use scratch::{Scratch, Stop};
 
-use crate::{Committed, Error, Prepared, Timestamp};
+use crate::{Actor, Change, Committed, Error, Prepared, Target, Timestamp, Write};
 
 /// A group of writes being decided.
 ///
@@ -92,10 +99,117 @@ impl Group {
 
     /// Decides as far as the rows go. Few rounds are needed: each asks for all that is known to be missing, for all writes.
     pub fn step(&mut self) -> Step {
-        let _ = self.now;
-        Step::Done(Outcome {
-            changes: std::mem::take(&mut self.changes),
-            results: std::mem::take(&mut self.results),
-        })
+        let mut missing = BTreeSet::new();
+        for index in self.results.len()..self.writes.len() {
+            let mut scratch = Scratch::new(&self.rows, &self.changes, self.now);
+            match decide(&mut scratch, &self.writes[index]) {
+                Err(Stop::Need) => missing.append(&mut scratch.missing),
+                // What an earlier write lacks may change this one's outcome: it is only asked what it lacks itself.
+                _ if !missing.is_empty() => {}
+                Ok(committed) => {
+                    let changes = scratch.changes;
+                    self.changes.extend(changes);
+                    self.results.push(Ok(committed));
+                }
+                Err(Stop::Reject(error)) => self.results.push(Err(error)),
+            }
+        }
+        if missing.is_empty() {
+            let changes = std::mem::take(&mut self.changes);
+            Step::Done(Outcome {
+                changes,
+                results: std::mem::take(&mut self.results),
+            })
+        } else {
+            Step::Need(missing)
+        }
     }
+}
+
+/// The rows that every write of its kind needs, so that most are decided in one round.
+fn needs(write: &Write) -> Vec<RowKey> {
+    let mut keys = vec![RowKey::Done(write.key, write.actor)];
+    if let Actor::User(user) = write.actor {
+        keys.push(RowKey::User(user));
+    }
+    match &write.target {
+        Target::Conversation(id) => keys.extend(conversation::needs(*id, write)),
+        Target::Direct(a, b) => {
+            keys.extend([
+                RowKey::User(*a),
+                RowKey::User(*b),
+                RowKey::Direct(*a.min(b), *a.max(b)),
+            ]);
+        }
+        Target::Key(key) => keys.push(RowKey::Named(key.clone())),
+        Target::Group => keys.push(RowKey::Counter(Counter::Conversation)),
+        Target::User(user) => keys.extend([RowKey::User(*user), RowKey::Head((*user).into())]),
+        Target::Subject { provider, subject } => {
+            keys.push(RowKey::Subject(provider.clone(), subject.clone()))
+        }
+    }
+    keys
+}
+
+/// Decides one write over the rows as the writes before it left them.
+fn decide(scratch: &mut Scratch<'_>, prepared: &Prepared) -> Result<Committed, Stop> {
+    let Prepared { write, digest } = prepared;
+    scratch.need(needs(write))?;
+    if let Some(done) = scratch.get::<row::tables::Done>(RowKey::Done(write.key, write.actor))? {
+        return replay(done, digest);
+    }
+    if let Actor::User(user) = write.actor {
+        match scratch.get::<row::tables::User>(RowKey::User(user))? {
+            None => return reject(Error::not_found("there is no such user")),
+            Some(user) if user.disabled => {
+                return reject(Error::forbidden("this user is disabled"));
+            }
+            Some(_) => {}
+        }
+    }
+    let committed = match &write.target {
+        Target::User(_) | Target::Subject { .. } => user::decide(scratch, write)?,
+        _ => conversation::decide(scratch, write)?,
+    };
+    let done = Done {
+        digest: *digest,
+        at: committed.at,
+        conversation: committed.conversation,
+        user: committed.user,
+        login: committed.login,
+        first: committed.first,
+        count: committed.count,
+    };
+    scratch.put(RowKey::Done(write.key, write.actor), Row::Done(done));
+    Ok(committed)
+}
+
+/// The first result again: looked up before everything else, so it is the same however late and however rights changed.
+fn replay(done: Done, digest: &[u8; 16]) -> Result<Committed, Stop> {
+    if done.digest != *digest {
+        return reject(Error::conflict("this key was used for another write"));
+    }
+    Ok(Committed {
+        conversation: done.conversation,
+        user: done.user,
+        login: done.login,
+        first: done.first,
+        count: done.count,
+        at: done.at,
+        replayed: true,
+        events: Vec::new(),
+    })
+}
+
+fn reject<T>(error: Error) -> Result<T, Stop> {
+    Err(Stop::Reject(error))
+}
+
+/// A change that does not go with its target.
+fn misplaced<T>(change: &Change) -> Result<T, Stop> {
+    let what = match change {
+        Change::Create { .. } => "`create` is the first change of a new group only",
+        _ => "this change does not go with this target",
+    };
+    reject(Error::invalid(what))
 }

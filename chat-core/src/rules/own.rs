@@ -1,0 +1,101 @@
+//! What a member changes for themselves alone: hiding, muting, filing away, read and delivered marks.
+
+use super::RowKey;
+use super::conversation::Talk;
+use super::row::tables;
+use super::scratch::Stop;
+use crate::{EventKind, Seq, Timestamp};
+
+impl Talk<'_, '_> {
+    pub(super) fn hide(&mut self) -> Result<(), Stop> {
+        let mut me = self.me()?;
+        let through = self.head.seq;
+        me.ranges.drop_through(through);
+        (me.hidden, me.read, me.read_ordinal) = (through, through, self.head.ordinal);
+        me.delivered = through;
+        let user = me.user;
+        self.save_member(me);
+        self.rows.tell(
+            user,
+            self.actor,
+            EventKind::Hid {
+                conversation: self.id,
+                through,
+            },
+        )
+    }
+
+    pub(super) fn mute(&mut self, until: Option<Timestamp>) -> Result<(), Stop> {
+        let mut me = self.me()?;
+        if me.muted_until == until {
+            return Ok(());
+        }
+        me.muted_until = until;
+        let user = me.user;
+        self.save_member(me);
+        self.rows.tell(
+            user,
+            self.actor,
+            EventKind::Muted {
+                conversation: self.id,
+                until,
+            },
+        )
+    }
+
+    pub(super) fn archive(&mut self, on: bool) -> Result<(), Stop> {
+        let mut me = self.me()?;
+        if me.archived == on {
+            return Ok(());
+        }
+        me.archived = on;
+        let user = me.user;
+        self.save_member(me);
+        self.rows.tell(
+            user,
+            self.actor,
+            EventKind::Archived {
+                conversation: self.id,
+                on,
+            },
+        )
+    }
+
+    pub(super) fn read(&mut self, seq: Seq) -> Result<(), Stop> {
+        let mut me = self.me()?;
+        let seq = seq.min(self.head.seq);
+        if seq <= me.read {
+            return Ok(());
+        }
+        me.read = seq;
+        me.read_ordinal = if seq == self.head.seq {
+            self.head.ordinal
+        } else {
+            let row = self
+                .rows
+                .get::<tables::Event>(RowKey::Event(self.id.into(), seq))?;
+            row.map_or(me.read_ordinal, |row| row.ordinal)
+        };
+        me.delivered = me.delivered.max(seq);
+        let user = me.user;
+        self.save_member(me);
+        self.rows.tell(
+            user,
+            self.actor,
+            EventKind::Read {
+                conversation: self.id,
+                seq,
+            },
+        )
+    }
+
+    pub(super) fn deliver(&mut self, seq: Seq) -> Result<(), Stop> {
+        let mut me = self.me()?;
+        let seq = seq.min(self.head.seq);
+        if seq > me.delivered {
+            me.delivered = seq;
+            self.save_member(me);
+        }
+        Ok(())
+    }
+}
