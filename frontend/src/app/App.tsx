@@ -1,0 +1,39 @@
+import { useStore } from 'zustand'
+import { AuthPage } from '../features/auth/AuthPage'
+import { UserContext, useServices } from '../stores/context'
+import { Button } from '../ui/Button'
+import { Spinner } from '../ui/Spinner'
+import styles from './App.module.css'
+import { Shell } from './Shell'
+
+export function App() {
+  const { session, account } = useServices()
+  const state = useStore(session)
+
+  if (state.status === 'checking') {
+    return (
+      <main className={styles.center} role="status">
+        <Spinner />
+        <span className="visually-hidden">Loading</span>
+      </main>
+    )
+  }
+  if (state.status === 'unreachable') {
+    return (
+      <main className={styles.center}>
+        <h1 className={styles.title}>The server cannot be reached</h1>
+        <p>Check your connection, then try again.</p>
+        <Button tone="primary" onClick={() => account.check()}>
+          Try again
+        </Button>
+      </main>
+    )
+  }
+  // The address stays as it is: after the log in one is where one wanted to be.
+  if (state.status === 'anonymous') return <AuthPage notice={state.notice} />
+  return (
+    <UserContext value={state.user}>
+      <Shell key={state.user.id} />
+    </UserContext>
+  )
+}

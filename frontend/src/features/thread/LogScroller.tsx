@@ -1,0 +1,107 @@
+import { Component, createRef, type ReactNode } from 'react'
+
+interface Props {
+  className: string
+  children: ReactNode
+  hasNewer: boolean
+  /** A new value takes the reader to the end: something of their own was sent. */
+  endKey: number
+  onAtEnd(atEnd: boolean): void
+  onNearTop(): void
+  onNearEnd(): void
+}
+
+/** Where an element stood on screen before the DOM changed. */
+interface Anchor {
+  element: Element
+  top: number
+}
+
+const AT_END_PX = 40
+const NEAR_PX = 800
+
+/**
+ * Keeps the reader's place. A class, because only `getSnapshotBeforeUpdate` runs right before the DOM
+ * changes: measured there, what the eye rests on is put back to the pixel, whatever came above it.
+ */
+export class LogScroller extends Component<Props, object, Anchor | 'end' | null> {
+  private readonly box = createRef<HTMLDivElement>()
+  private atEnd = true
+  private sizes: ResizeObserver | null = null
+
+  override componentDidMount() {
+    this.toEnd()
+    this.props.onAtEnd(true)
+    this.sizes = new ResizeObserver(() => {
+      if (this.atEnd && !this.props.hasNewer) this.toEnd()
+      this.measure()
+    })
+    const box = this.box.current
+    if (box) {
+      this.sizes.observe(box)
+      if (box.firstElementChild) this.sizes.observe(box.firstElementChild)
+    }
+  }
+
+  override componentWillUnmount() {
+    this.sizes?.disconnect()
+  }
+
+  override getSnapshotBeforeUpdate(before: Props): Anchor | 'end' | null {
+    if (before.endKey !== this.props.endKey || (this.atEnd && !before.hasNewer)) return 'end'
+    const box = this.box.current
+    if (!box) return null
+    const edge = box.getBoundingClientRect().top
+    for (const element of box.querySelectorAll('[data-anchor]')) {
+      const { top, bottom } = element.getBoundingClientRect()
+      if (bottom > edge) return { element, top }
+    }
+    return null
+  }
+
+  override componentDidUpdate(_before: Props, _state: object, anchor: Anchor | 'end' | null) {
+    const box = this.box.current
+    if (anchor === 'end') this.toEnd()
+    else if (anchor?.element.isConnected && box) {
+      const drift = anchor.element.getBoundingClientRect().top - anchor.top
+      if (drift !== 0) box.scrollTop += drift
+    }
+    this.measure()
+  }
+
+  toEnd() {
+    const box = this.box.current
+    if (box) box.scrollTop = box.scrollHeight
+  }
+
+  private measure = () => {
+    const box = this.box.current
+    if (!box) return
+    const below = box.scrollHeight - box.scrollTop - box.clientHeight
+    const atEnd = below < AT_END_PX
+    if (atEnd !== this.atEnd) {
+      this.atEnd = atEnd
+      this.props.onAtEnd(atEnd)
+    }
+    if (box.scrollTop < NEAR_PX) this.props.onNearTop()
+    if (below < NEAR_PX) this.props.onNearEnd()
+  }
+
+  override render() {
+    return (
+      <div
+        ref={this.box}
+        className={this.props.className}
+        role="log"
+        aria-label="Messages"
+        // New messages are told by the one announcer: a log that speaks would repeat whole pages.
+        aria-live="off"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+        tabIndex={0}
+        onScroll={this.measure}
+      >
+        {this.props.children}
+      </div>
+    )
+  }
+}

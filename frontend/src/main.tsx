@@ -1,0 +1,18 @@
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { App } from './app/App'
+import { createServices } from './app/services'
+import { ServicesContext } from './stores/context'
+import './styles/tokens.css'
+import './styles/base.css'
+
+const root = document.getElementById('root')
+if (!root) throw new Error('#root is missing')
+
+createRoot(root).render(
+  <StrictMode>
+    <ServicesContext value={createServices()}>
+      <App />
+    </ServicesContext>
+  </StrictMode>,
+)
