@@ -31,17 +31,18 @@ export function Shell() {
 
   const inChat = conversationId !== null || userId !== null
   return (
-    <div className={styles.shell} data-chat={inChat}>
+    <main className={styles.shell} data-chat={inChat}>
+      <h1 className="visually-hidden">Chat</h1>
       <TitleBadge />
       <Announcer />
       <ConnectionBanner />
-      <aside className={styles.side} aria-label="Chats">
+      <section className={styles.side} aria-label="Chats">
         <Account />
         <PeopleSearch>
           <ConversationList selected={conversationId} />
         </PeopleSearch>
-      </aside>
-      <main className={styles.main}>
+      </section>
+      <section className={styles.main} aria-label="Conversation">
         {conversationId !== null ? (
           <ConversationPane key={`c${conversationId}`} id={conversationId} />
         ) : userId !== null ? (
@@ -52,8 +53,8 @@ export function Shell() {
             <p>Choose a conversation, or find somebody to talk to.</p>
           </div>
         )}
-      </main>
-    </div>
+      </section>
+    </main>
   )
 }
 
@@ -83,9 +84,9 @@ function Account() {
   return (
     <header className={styles.account}>
       <Avatar id={me.id} name={me.username} small />
-      <h1 className={styles.username} dir="auto">
+      <p className={`${styles.username} one-line`} dir="auto">
         {me.username}
-      </h1>
+      </p>
       <IconButton label="Log out" onClick={logout}>
         <LogOut size={18} />
       </IconButton>

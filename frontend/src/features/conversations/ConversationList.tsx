@@ -33,7 +33,7 @@ export function ConversationList({ selected }: { selected: number | null }) {
     )
   }
   return (
-    <nav className={styles.scroller}>
+    <nav className={styles.scroller} aria-label="Conversations">
       <ul
         aria-label="Conversations"
         onKeyDown={(event) => arrowFocus(event.key, event.currentTarget) && event.preventDefault()}
@@ -57,21 +57,25 @@ const Row = memo(function Row({ entry, me, selected }: { entry: Conversation; me
         state={{ fromList: true }}
       >
         <Avatar id={entry.peer?.id ?? entry.id} name={name} />
-        <span className={styles.name} dir="auto">
-          {name}
-        </span>
-        <time className={styles.time} dateTime={entry.updated_at} title={fullTime(entry.updated_at)}>
-          {listTime(entry.updated_at)}
-        </time>
-        <span className={styles.preview} dir="auto">
-          {preview(entry.last_message, me.id)}
-        </span>
-        {entry.unread > 0 && (
-          <span className={styles.badge}>
-            {entry.unread > 99 ? '99+' : entry.unread}
-            <span className="visually-hidden"> unread</span>
+        <span className={styles.line}>
+          <span className={`${styles.name} one-line`} dir="auto">
+            {name}
           </span>
-        )}
+          <time className={styles.time} dateTime={entry.updated_at} title={fullTime(entry.updated_at)}>
+            {listTime(entry.updated_at)}
+          </time>
+        </span>
+        <span className={styles.line}>
+          <span className={`${styles.preview} one-line`} dir="auto">
+            {preview(entry.last_message, me.id)}
+          </span>
+          {entry.unread > 0 && (
+            <span className={styles.badge}>
+              {entry.unread > 99 ? '99+' : entry.unread}
+              <span className="visually-hidden"> unread</span>
+            </span>
+          )}
+        </span>
       </Link>
     </li>
   )

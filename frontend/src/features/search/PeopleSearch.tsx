@@ -97,7 +97,7 @@ export function PeopleSearch({ children }: { children: ReactNode }) {
               <li key={user.id}>
                 <button type="button" className={styles.person} onClick={() => pick(user)}>
                   <Avatar id={user.id} name={user.username} small />
-                  <span className={styles.name} dir="auto">
+                  <span className={`${styles.name} one-line`} dir="auto">
                     {user.username}
                   </span>
                 </button>

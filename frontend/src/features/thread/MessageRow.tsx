@@ -106,9 +106,9 @@ function Body({ content, timestamp, note, status }: BodyProps) {
   return (
     <div className={styles.body} dir="auto" data-anchor>
       <span className={content === null ? styles.deleted : styles.text}>{content ?? 'Message deleted'}</span>
-      <span className={styles.meta} dir="ltr">
+      <span className={styles.meta}>
         {note}
-        <time dateTime={timestamp} title={fullTime(timestamp)}>
+        <time dir="ltr" dateTime={timestamp} title={fullTime(timestamp)}>
           {timeOfDay(timestamp)}
         </time>
         {status}

@@ -30,7 +30,7 @@ export function ThreadHeader({ conversationId, avatarId, name, onBack, onDeleted
         <ArrowLeft size={20} className={styles.arrow ?? ''} />
       </IconButton>
       <Avatar id={avatarId} name={name} small />
-      <h2 className={styles.name} dir="auto">
+      <h2 className={`${styles.name} one-line`} dir="auto">
         {name}
       </h2>
       {conversationId !== null && (
