@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod hub;
 mod id;
+pub mod kv;
 mod limits;
 mod model;
 mod policy;

@@ -1,0 +1,118 @@
+//! What a group of writes changes in an engine.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::codec::{self, FORMAT, Place};
+use super::view::{View, in_parts, parts};
+use super::{Batch, Engine};
+use crate::rules::{Group, Outcome, Row, RowKey, Step};
+use crate::{Committed, Error, Prepared, Timestamp};
+
+/// A group that is decided, but not yet applied.
+pub(super) struct Decided {
+    /// Empty when no write changed anything.
+    pub(super) batch: Batch,
+    /// The feed's last position once the batch is applied.
+    pub(super) position: u64,
+    pub(super) results: Vec<Result<Committed, Error>>,
+}
+
+/// What stood under the key of a row before: in how many parts; `None` when nothing stood there.
+type Before = HashMap<RowKey, Option<u32>>;
+
+/// Decides a group after the feed's last position. Nobody may change the engine until the batch is applied.
+pub(super) fn decide<E: Engine>(
+    engine: &E,
+    writes: Vec<Prepared>,
+    position: u64,
+) -> Result<Decided, Error> {
+    let view = View(engine);
+    let mut group = Group::new(writes, Timestamp::now());
+    let mut before = Before::new();
+    let Outcome { changes, results } = loop {
+        match group.step() {
+            Step::Need(keys) => {
+                for key in keys {
+                    let (row, stood) = match view.read(&key)? {
+                        Some((row, stored)) => (Some(row), Some(parts(&stored)?)),
+                        None => (None, None),
+                    };
+                    before.insert(key.clone(), stood);
+                    group.supply(key, row);
+                }
+            }
+            Step::Done(outcome) => break outcome,
+        }
+    };
+    let mut batch = encode(engine, &before, changes)?;
+    let mut position = position;
+    // In the order in which things happened. A write that is replayed or rejected has no events.
+    for event in results.iter().flatten().flat_map(|done| &done.events) {
+        position += 1;
+        let event = codec::row(&RowKey::Event(event.log, event.seq));
+        batch.insert(Place::Feed(position).encode(), Some(event));
+    }
+    Ok(Decided {
+        batch,
+        position,
+        results,
+    })
+}
+
+/// The batch that makes an engine a store: the layout's name, and the store's secret.
+pub(super) fn first<E: Engine>(engine: &E) -> Result<Batch, Error> {
+    let mut secret = [0; 32];
+    crate::random(&mut secret);
+    let secret = (RowKey::Secret(), Some(Row::Secret(secret)));
+    let mut batch = encode(engine, &Before::new(), BTreeMap::from([secret]))?;
+    batch.insert(Place::Format.encode(), Some(FORMAT.to_vec()));
+    Ok(batch)
+}
+
+/// The changes of rows as changes of keys, with the index of memberships and the parts of long values.
+fn encode<E: Engine>(
+    engine: &E,
+    before: &Before,
+    changes: BTreeMap<RowKey, Option<Row>>,
+) -> Result<Batch, Error> {
+    let mut batch = Batch::new();
+    for (key, row) in changes {
+        let at = codec::row(&key);
+        let stood = match before.get(&key) {
+            Some(stood) => *stood,
+            // Of a row that the rules changed unseen, only left-over parts matter: no erased text may stay behind in them.
+            None if E::MAX_VALUE == usize::MAX => None,
+            None => engine.get(&at)?.map(|stored| parts(&stored)).transpose()?,
+        };
+        if let RowKey::Member(conversation, user) = key {
+            let index = Place::Membership(user, conversation).encode();
+            match (&row, stood) {
+                (Some(_), None) => batch.insert(index, Some(Vec::new())),
+                (Some(_), Some(_)) => None,
+                (None, _) => batch.insert(index, None),
+            };
+        }
+        let mut kept = 0;
+        let value = match row {
+            None => None,
+            Some(row) => {
+                let value = row.encode()?;
+                if value.len() > E::MAX_VALUE {
+                    for part in value.chunks(E::MAX_VALUE) {
+                        let place = Place::Part(at.clone(), kept).encode();
+                        batch.insert(place, Some(part.to_vec()));
+                        kept += 1;
+                    }
+                    Some(in_parts(kept))
+                } else {
+                    Some(value)
+                }
+            }
+        };
+        for left in kept..stood.unwrap_or(0) {
+            batch.insert(Place::Part(at.clone(), left).encode(), None);
+        }
+        batch.insert(at, value);
+    }
+    Ok(batch)
+}

@@ -1,0 +1,192 @@
+//! Rows read from an engine.
+
+use std::ops::Range;
+
+use super::codec::{self, Place};
+use super::{Engine, Pairs};
+use crate::rules::{EventRow, Row, RowKey};
+use crate::snapshot::Snapshot;
+use crate::{ConversationId, Error, Head, LogId, Member, Seq, UserId};
+
+/// An engine that nobody changes meanwhile.
+pub(super) struct View<'a, E>(pub(super) &'a E);
+
+/// Stands first in a value that is kept in parts; the number of parts follows, 4 bytes, big endian. A row never begins so:
+/// it is JSON.
+const IN_PARTS: u8 = 0;
+
+/// The value that stands for so many parts.
+pub(super) fn in_parts(count: u32) -> Vec<u8> {
+    let mut head = vec![IN_PARTS];
+    head.extend_from_slice(&count.to_be_bytes());
+    head
+}
+
+/// How many parts a value stands for, 0 when it is whole.
+pub(super) fn parts(value: &[u8]) -> Result<u32, Error> {
+    match value.split_first() {
+        Some((&IN_PARTS, count)) => count
+            .try_into()
+            .map(u32::from_be_bytes)
+            .map_err(|_| damaged()),
+        _ => Ok(0),
+    }
+}
+
+fn damaged() -> Error {
+    Error::internal("a stored value is damaged")
+}
+
+impl<E: Engine> View<'_, E> {
+    /// A row with what is stored for it.
+    pub(super) fn read(&self, key: &RowKey) -> Result<Option<(Row, Vec<u8>)>, Error> {
+        let at = codec::row(key);
+        let Some(stored) = self.0.get(&at)? else {
+            return Ok(None);
+        };
+        Ok(Some((self.decode(key, &at, &stored)?, stored)))
+    }
+
+    fn decode(&self, key: &RowKey, at: &[u8], stored: &[u8]) -> Result<Row, Error> {
+        let count = parts(stored)?;
+        if count == 0 {
+            return Row::decode(key, stored);
+        }
+        let mut whole = Vec::new();
+        for number in 0..count {
+            let part = Place::Part(at.to_vec(), number).encode();
+            whole.extend(self.0.get(&part)?.ok_or_else(damaged)?);
+        }
+        Row::decode(key, &whole)
+    }
+
+    pub(super) fn scan(
+        &self,
+        range: Range<Vec<u8>>,
+        backward: bool,
+        limit: usize,
+    ) -> Result<Pairs, Error> {
+        if range.is_empty() || limit == 0 {
+            return Ok(Vec::new());
+        }
+        self.0.scan(&range.start..&range.end, backward, limit)
+    }
+
+    /// The rows of a range.
+    fn rows(
+        &self,
+        range: Range<Vec<u8>>,
+        backward: bool,
+        limit: usize,
+    ) -> Result<Vec<(RowKey, Row)>, Error> {
+        let pairs = self.scan(range, backward, limit)?;
+        pairs
+            .into_iter()
+            .map(|(at, stored)| match Place::decode(&at)? {
+                Place::Row(key) => {
+                    let row = self.decode(&key, &at, &stored)?;
+                    Ok((key, row))
+                }
+                _ => Err(damaged()),
+            })
+            .collect()
+    }
+}
+
+impl<E: Engine> Snapshot for View<'_, E> {
+    fn row(&self, key: &RowKey) -> Result<Option<Row>, Error> {
+        Ok(self.read(key)?.map(|(row, _)| row))
+    }
+
+    fn events(
+        &self,
+        log: LogId,
+        first: Seq,
+        last: Seq,
+        newest_first: bool,
+        limit: usize,
+    ) -> Result<Vec<(Seq, EventRow)>, Error> {
+        let rows = self.rows(codec::events(log, first, last), newest_first, limit)?;
+        rows.into_iter()
+            .map(|pair| match pair {
+                (RowKey::Event(_, seq), Row::Event(row)) => Ok((seq, row)),
+                _ => Err(damaged()),
+            })
+            .collect()
+    }
+
+    fn members(
+        &self,
+        conversation: ConversationId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, Error> {
+        let rows = self.rows(codec::members(conversation, after), false, limit)?;
+        rows.into_iter()
+            .map(|pair| match pair {
+                (_, Row::Member(member)) => Ok(member),
+                _ => Err(damaged()),
+            })
+            .collect()
+    }
+
+    fn memberships(&self, user: UserId) -> Result<Vec<(Member, Head)>, Error> {
+        let index = self.scan(codec::memberships(user), false, usize::MAX)?;
+        index
+            .into_iter()
+            .map(|(at, _)| {
+                let Place::Membership(user, id) = Place::decode(&at)? else {
+                    return Err(damaged());
+                };
+                let Some(Row::Member(member)) = self.row(&RowKey::Member(id, user))? else {
+                    return Err(damaged());
+                };
+                let head = match self.row(&RowKey::Head(id.into()))? {
+                    Some(Row::Head(head)) => head,
+                    _ => Head::default(),
+                };
+                Ok((member, head))
+            })
+            .collect()
+    }
+
+    fn suffixes(
+        &self,
+        part: &str,
+        after: Option<&(String, UserId)>,
+        limit: usize,
+    ) -> Result<Vec<(String, UserId)>, Error> {
+        let pairs = self.scan(codec::suffixes(part, after), false, limit)?;
+        pairs
+            .into_iter()
+            .map(|(at, _)| match Place::decode(&at)? {
+                Place::Row(RowKey::Suffix(suffix, user)) => Ok((suffix, user)),
+                _ => Err(damaged()),
+            })
+            .collect()
+    }
+
+    fn feed(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogId, Seq, EventRow)>, Error> {
+        let mut entries = Vec::new();
+        let mut reached = after;
+        while entries.len() < limit {
+            let page = self.scan(codec::feed(reached), false, limit - entries.len())?;
+            if page.is_empty() {
+                break;
+            }
+            for (at, event) in page {
+                let (Place::Feed(position), Place::Row(key)) =
+                    (Place::decode(&at)?, Place::decode(&event)?)
+                else {
+                    return Err(damaged());
+                };
+                reached = position;
+                // An event that retention took away has left its place behind.
+                if let (RowKey::Event(log, seq), Some(Row::Event(row))) = (&key, self.row(&key)?) {
+                    entries.push((position, *log, *seq, row));
+                }
+            }
+        }
+        Ok(entries)
+    }
+}
