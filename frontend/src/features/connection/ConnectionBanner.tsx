@@ -15,7 +15,7 @@ export function ConnectionBanner() {
       {state.name === 'offline' && (
         <p className={styles.banner}>
           <WifiOff size={16} aria-hidden />
-          You are offline. Messages wait here until you are back.
+          You are offline. Messages will wait.
         </p>
       )}
       {retrying && (

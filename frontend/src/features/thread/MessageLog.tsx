@@ -50,7 +50,8 @@ export function MessageLog({ target, name, isGroup }: Props) {
     if (newestSend > 0 && id !== null && messages.get(id)?.hasNewer) chat.loadLatest(id)
   }, [newestSend, id, chat, messages])
 
-  if (id !== null && (!thread || thread.status === 'loading') && mine.length === 0) {
+  const loading = id !== null && (!thread || thread.status === 'loading')
+  if (loading && mine.length === 0 && items.length === 0) {
     return (
       <Notice>
         <Spinner />
