@@ -107,7 +107,6 @@ export function createServices(): Services {
           // Without a session there is nothing left to end.
           if (!(error instanceof ApiError && error.status === 401)) throw error
         })
-        readMarks.close()
         end(null)
         tabs.postMessage('logout' satisfies TabMessage)
       },

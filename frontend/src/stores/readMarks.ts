@@ -1,10 +1,10 @@
 /**
  * How far this browser's user has read, by conversation. The documented API cannot move the server's own
- * cursor, so without this every badge would be back after a reload. Numbers only; gone with the log out.
+ * cursor, so without this every badge would be back after a reload or the next log in. Numbers only, by user.
  */
 const MAX_MARKS = 500
 
-export function createReadMarks(storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>) {
+export function createReadMarks(storage: Pick<Storage, 'getItem' | 'setItem'>) {
   let key: string | null = null
   let marks = new Map<number, number>()
 
@@ -22,15 +22,6 @@ export function createReadMarks(storage: Pick<Storage, 'getItem' | 'setItem' | '
       key = `chat.read.${userId}`
       marks = new Map()
       load()
-    },
-    close() {
-      try {
-        if (key) storage.removeItem(key)
-      } catch {
-        // Storage is refused in some private windows; then there is nothing to remove.
-      }
-      key = null
-      marks = new Map()
     },
     get: (conversationId: number): number => marks.get(conversationId) ?? 0,
     /** True when the mark moved. */
