@@ -59,7 +59,7 @@ pub enum Hint {
         seq: Seq,
     },
     /// An event, whole: small ones spare the other nodes a read.
-    Event(Event),
+    Event(Box<Event>),
     /// Close a user's connections, or those of one login.
     Disconnect {
         /// Whose.

@@ -1,28 +1,52 @@
 //! The handle a service holds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::{OnceCell, oneshot};
 
+use crate::committer::{Committer, Reply};
+use crate::hub::{Device, Hub, answer};
+use crate::rate::Rates;
+use crate::rules::{Row, RowKey};
 use crate::{
     Account, Accounts, Actor, Bus, Change, Closed, Committed, Connection, ConversationId, Error,
-    FeedEntry, Format, Identity, InboxCursor, InboxEntry, LOCAL, Limits, LogId, LogPage, Login,
-    LoginId, Member, Message, Policy, Prepared, Seq, Span, Store, Target, User, UserId, Viewer,
-    Write,
+    FeedEntry, Format, Hint, Identity, InboxCursor, InboxEntry, LOCAL, Limits, LogId, LogPage,
+    Login, LoginId, Member, Message, Policy, Prepared, Seq, Span, Store, Target, User, UserId,
+    Verdict, Viewer, Write, fold_name, prepare,
 };
 
-/// A chat over one store: cheap to clone, usable from any task.
+/// A chat over one store: cheap to clone, usable from any task of the runtime it was built on. Dropping the last clone and
+/// the last connection ends it.
 #[derive(Clone)]
 pub struct Chat {
-    store: Arc<dyn Store>,
-    limits: Arc<Limits>,
+    node: Arc<Node>,
+}
+
+/// What a [`Chat`] and its connections share.
+pub(crate) struct Node {
+    pub(crate) hub: Arc<Hub>,
+    committer: Committer,
+    policy: Option<Arc<dyn Policy>>,
+    rates: Rates,
+    secret: OnceCell<[u8; 32]>,
+    draining: AtomicBool,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.hub.stop();
+    }
 }
 
 /// What a [`Chat`] is built of.
 pub struct Builder {
     store: Arc<dyn Store>,
     limits: Limits,
+    policy: Option<Arc<dyn Policy>>,
+    bus: Option<Arc<dyn Bus>>,
 }
 
 impl Builder {
@@ -35,28 +59,162 @@ impl Builder {
 
     /// The host's say in what users write.
     #[must_use]
-    pub fn policy(self, _policy: impl Policy) -> Self {
+    pub fn policy(mut self, policy: impl Policy) -> Self {
+        self.policy = Some(Arc::new(policy));
         self
     }
 
-    /// How the nodes over this store tell each other; without one this node finds others' writes by sweeping.
+    /// How the nodes over this store tell each other. Without one, this node finds what others wrote by its sweep.
     #[must_use]
-    pub fn bus(self, _bus: impl Bus) -> Self {
+    pub fn bus(mut self, bus: impl Bus) -> Self {
+        self.bus = Some(Arc::new(bus));
         self
     }
 
-    /// The chat. Call it on a tokio runtime.
+    /// The chat. Call it on a tokio runtime with time enabled: the chat's tasks run there.
     #[must_use]
     pub fn build(self) -> Chat {
+        let hub = Hub::start(self.store, Arc::new(self.limits), self.bus);
+        let node = Node {
+            committer: Committer::start(Arc::clone(&hub)),
+            hub,
+            policy: self.policy,
+            rates: Rates::default(),
+            secret: OnceCell::new(),
+            draining: AtomicBool::new(false),
+        };
         Chat {
-            store: self.store,
-            limits: Arc::new(self.limits),
+            node: Arc::new(node),
         }
     }
 }
 
-fn soon<T>() -> Result<T, Error> {
-    Err(Error::internal("not there yet"))
+impl Node {
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.hub.limits
+    }
+
+    async fn secret(&self) -> Result<&[u8; 32], Error> {
+        self.secret
+            .get_or_try_init(|| async {
+                match self.hub.store.rows(vec![RowKey::Secret()]).await?.pop() {
+                    Some(Some(Row::Secret(secret))) => Ok(secret),
+                    _ => Err(Error::internal(
+                        "the store has no secret: it was not opened properly",
+                    )),
+                }
+            })
+            .await
+    }
+
+    fn open(&self) -> Result<(), Error> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(Error::unavailable("the chat is shutting down"));
+        }
+        Ok(())
+    }
+
+    /// Whether the sender's rate allows a write now.
+    fn rate(&self, write: &Write) -> Result<(), Error> {
+        match write.actor {
+            Actor::Host => Ok(()),
+            Actor::User(user) => {
+                let limits = self.limits();
+                self.rates.take(
+                    user,
+                    prepare::cost(write),
+                    limits.message_rate,
+                    limits.message_burst,
+                )
+            }
+        }
+    }
+
+    /// [`Chat::prepare`] where nothing has to be waited for; `None` where something has.
+    fn prepare_now(&self, write: &Write) -> Option<Result<Prepared, Error>> {
+        let secret = self.secret.get()?;
+        if self.policy.is_some() {
+            return None;
+        }
+        if let Err(error) = self.check(write) {
+            return Some(Err(error));
+        }
+        // Who writes too often may be retrying what is done already: that takes a look into the store.
+        self.rate(write).ok()?;
+        Some(prepare::digest(secret, write).map(|digest| Prepared {
+            write: write.clone(),
+            digest,
+        }))
+    }
+
+    fn check(&self, write: &Write) -> Result<(), Error> {
+        self.open()?;
+        if write.actor == Actor::Host {
+            Ok(())
+        } else {
+            prepare::check_sizes(write, self.limits())
+        }
+    }
+
+    async fn prepare(&self, mut write: Write) -> Result<Prepared, Error> {
+        self.check(&write)?;
+        let digest = prepare::digest(self.secret().await?, &write)?;
+        if write.actor == Actor::Host {
+            return Ok(Prepared { write, digest });
+        }
+        let rate = self.rate(&write);
+        if rate.is_err() || self.policy.is_some() {
+            let done = self
+                .hub
+                .store
+                .rows(vec![RowKey::Done(write.key, write.actor)])
+                .await?;
+            if matches!(done[..], [Some(_)]) {
+                // Done already: the store gives the same answer again, whatever rate and policy say today.
+                return Ok(Prepared { write, digest });
+            }
+            rate?;
+        }
+        if let Some(policy) = &self.policy
+            && let Verdict::Replace(changes) =
+                prepare::ask(policy.check(&write), self.limits().policy_timeout).await?
+        {
+            write.changes = changes;
+            prepare::check_sizes(&write, self.limits())?;
+        }
+        Ok(Prepared { write, digest })
+    }
+
+    /// A connection's write: straight to the store where it can, else through a task that keeps the order.
+    pub(crate) fn submit(self: &Arc<Self>, device: &Arc<Device>, reference: u64, write: Write) {
+        if device.is_straight()
+            && let Some(prepared) = self.prepare_now(&write)
+        {
+            return self.hand_in(device, reference, prepared);
+        }
+        if device.queue(reference, write) {
+            let (node, device) = (Arc::clone(self), Arc::clone(device));
+            tokio::spawn(async move {
+                while let Some((reference, write)) = device.next_queued() {
+                    let prepared = node.prepare(write).await;
+                    node.hand_in(&device, reference, prepared);
+                }
+            });
+        }
+    }
+
+    fn hand_in(&self, device: &Arc<Device>, reference: u64, prepared: Result<Prepared, Error>) {
+        let refused = match prepared {
+            Ok(prepared) => {
+                let reply = Reply::Device(Arc::clone(device), reference);
+                self.committer.hand_in(prepared, reply).err()
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = refused {
+            device.answer(answer(Arc::clone(device), reference, &Err(error)).item);
+        }
+    }
 }
 
 impl Chat {
@@ -65,34 +223,80 @@ impl Chat {
         Builder {
             store: Arc::new(store),
             limits: Limits::default(),
+            policy: None,
+            bus: None,
         }
     }
 
     /// The limits that hold.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        self.node.limits()
     }
 
-    /// Connects a device: from when this returns, it gets every event of the user's log and conversations.
-    pub async fn connect(&self, _identity: Identity) -> Result<Connection, Error> {
-        soon()
+    /// Connects a device: from when this returns, it gets every event of the user's log and conversations. The oldest
+    /// device of a user gives way above [`Limits::connections`].
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown user, `Forbidden` for a disabled one, `Unavailable` while draining or without the store.
+    pub async fn connect(&self, identity: Identity) -> Result<Connection, Error> {
+        self.node.open()?;
+        self.node.secret().await?;
+        if self.user(identity.user).await?.disabled {
+            return Err(Error::forbidden("this user is disabled"));
+        }
+        let device = self.node.hub.connect(identity).await?;
+        let connection = Connection::new(Arc::clone(&self.node), device);
+        // A login that ended, or a drain that began, while this one connected.
+        self.node.open()?;
+        if let Some(login) = identity.login {
+            let live = self
+                .login(login)
+                .await?
+                .is_some_and(|(login, user)| login.is_live(&user, crate::Timestamp::now()));
+            if !live {
+                return Err(Error::forbidden("this login has ended"));
+            }
+        }
+        Ok(connection)
     }
 
-    /// Checks limits and policy: what is left is ready for [`Store::commit`] or a host's own transaction.
-    pub async fn prepare(&self, _write: Write) -> Result<Prepared, Error> {
-        soon()
+    /// Checks sizes, rate and policy: what is left is ready for [`Store::commit`] or a host's own transaction. The host is
+    /// asked none of these.
+    ///
+    /// # Errors
+    /// `Invalid`, `RateLimited`, what the policy says, or `Unavailable`.
+    pub async fn prepare(&self, write: Write) -> Result<Prepared, Error> {
+        self.node.prepare(write).await
     }
 
     /// Prepares, commits durably and announces. Dropping the future does not undo the write.
-    pub async fn commit(&self, _write: Write) -> Result<Committed, Error> {
-        soon()
+    ///
+    /// # Errors
+    /// Those of [`Chat::prepare`] and of the rules, `Busy` when too many writes wait.
+    pub async fn commit(&self, write: Write) -> Result<Committed, Error> {
+        let prepared = self.node.prepare(write).await?;
+        let (reply, outcome) = oneshot::channel();
+        self.node
+            .committer
+            .hand_in(prepared, Reply::Caller(reply))?;
+        outcome.await.unwrap_or_else(|_| {
+            Err(Error::unavailable(
+                "the outcome is unknown: retry with the same key",
+            ))
+        })
     }
 
-    /// Tells connections and other nodes what was committed elsewhere (in a host's own transaction).
-    pub fn announce(&self, _committed: &Committed) {}
+    /// Tells connections and other nodes what was committed elsewhere (in a host's own transaction). When it is never called,
+    /// they find it by the sweep.
+    pub fn announce(&self, committed: &Committed) {
+        self.node.hub.post(committed.events.clone(), None, None);
+    }
 
     /// See [`Store::history`]; `limit` is clamped to [`Limits::page`].
+    ///
+    /// # Errors
+    /// `NotFound` when the conversation does not exist for the viewer.
     pub async fn history(
         &self,
         viewer: Viewer,
@@ -100,12 +304,15 @@ impl Chat {
         span: Span,
         limit: usize,
     ) -> Result<Vec<Message>, Error> {
-        self.store
-            .history(viewer, conversation, span, limit.clamp(1, self.limits.page))
+        self.store()
+            .history(viewer, conversation, span, self.page(limit))
             .await
     }
 
     /// See [`Store::log`]; `limit` is clamped to [`Limits::page`].
+    ///
+    /// # Errors
+    /// `NotFound` when the log does not exist for the viewer.
     pub async fn log(
         &self,
         viewer: Viewer,
@@ -113,79 +320,140 @@ impl Chat {
         after: Seq,
         limit: usize,
     ) -> Result<LogPage, Error> {
-        self.store
-            .log(viewer, log, after, limit.clamp(1, self.limits.page))
-            .await
+        self.store().log(viewer, log, after, self.page(limit)).await
     }
 
     /// See [`Store::inbox`]; `limit` is clamped to [`Limits::page`].
+    ///
+    /// # Errors
+    /// `Unavailable`.
     pub async fn inbox(
         &self,
         user: UserId,
         after: Option<InboxCursor>,
         limit: usize,
     ) -> Result<Vec<InboxEntry>, Error> {
-        self.store
-            .inbox(user, after, limit.clamp(1, self.limits.page))
-            .await
+        self.store().inbox(user, after, self.page(limit)).await
     }
 
     /// See [`Store::entry`].
+    ///
+    /// # Errors
+    /// `NotFound` when the conversation does not exist for the user.
     pub async fn entry(
         &self,
         user: UserId,
         conversation: ConversationId,
     ) -> Result<InboxEntry, Error> {
-        self.store.entry(user, conversation).await
+        self.store().entry(user, conversation).await
     }
 
-    /// Members of a conversation that exists for the viewer, by ascending user id, former ones included.
+    /// Members of a conversation by ascending user id, former ones included; `limit` is clamped to [`Limits::page`].
+    ///
+    /// # Errors
+    /// `NotFound` unless the viewer is a member now, or sees all.
     pub async fn members(
         &self,
-        _viewer: Viewer,
-        _conversation: ConversationId,
-        _after: Option<UserId>,
-        _limit: usize,
+        viewer: Viewer,
+        conversation: ConversationId,
+        after: Option<UserId>,
+        limit: usize,
     ) -> Result<Vec<Member>, Error> {
-        soon()
+        self.store()
+            .members(viewer, conversation, after, self.page(limit))
+            .await
     }
 
-    /// A user by id; `NotFound` without one. For the host: it asks nobody's rights.
-    pub async fn user(&self, _id: UserId) -> Result<User, Error> {
-        soon()
+    /// A user by id. For the host: it asks nobody's rights.
+    ///
+    /// # Errors
+    /// `NotFound` without one.
+    pub async fn user(&self, id: UserId) -> Result<User, Error> {
+        match self.row(RowKey::User(id)).await? {
+            Some(Row::User(user)) => Ok(user),
+            _ => Err(Error::not_found("there is no such user")),
+        }
     }
 
     /// A user by provider and subject. For the host.
+    ///
+    /// # Errors
+    /// `Unavailable`.
     pub async fn user_by_subject(
         &self,
-        _provider: &str,
-        _subject: &str,
+        provider: &str,
+        subject: &str,
     ) -> Result<Option<User>, Error> {
-        soon()
+        match self
+            .row(RowKey::Subject(provider.to_owned(), subject.to_owned()))
+            .await?
+        {
+            Some(Row::Subject(id)) => self.user(id).await.map(Some),
+            _ => Ok(None),
+        }
     }
 
-    /// Users whose name contains a text, whatever its case or form; at most [`Limits::search_page`].
-    pub async fn find_users(&self, _part: &str) -> Result<Vec<User>, Error> {
-        soon()
+    /// Users whose name contains a text, whatever its case or form; at most [`Limits::search_page`]. An empty text finds
+    /// nobody.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn find_users(&self, part: &str) -> Result<Vec<User>, Error> {
+        let part = fold_name(part);
+        if part.trim().is_empty() || part.len() > self.limits().name {
+            return Ok(Vec::new());
+        }
+        self.store()
+            .find_users(&part, self.limits().search_page)
+            .await
     }
 
     /// A login with its user, whether it still counts ([`Login::is_live`]) or not.
-    pub async fn login(&self, _id: LoginId) -> Result<Option<(Login, User)>, Error> {
-        soon()
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn login(&self, id: LoginId) -> Result<Option<(Login, User)>, Error> {
+        match self.row(RowKey::Login(id)).await? {
+            Some(Row::Login(login)) => match self.row(RowKey::User(login.user)).await? {
+                Some(Row::User(user)) => Ok(Some((login, user))),
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        }
     }
 
-    /// See [`Store::feed`].
+    /// See [`Store::feed`]; at most 1,000 entries.
+    ///
+    /// # Errors
+    /// `Unavailable`.
     pub async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
-        self.store.feed(after, limit.clamp(1, 1000)).await
+        self.store().feed(after, limit.clamp(1, 1000)).await
     }
 
     /// Closes the connections of a user, or of one login only, on all nodes.
-    pub fn disconnect(&self, _user: UserId, _login: Option<LoginId>, _why: Closed) {}
+    pub fn disconnect(&self, user: UserId, login: Option<LoginId>) {
+        self.node.hub.close(user, login, Closed::Host);
+        if let Some(bus) = &self.node.hub.bus {
+            bus.publish(&Hint::Disconnect { user, login });
+        }
+    }
 
-    /// Refuses new connections, finishes the writes under way, closes all connections with [`Closed::Drain`] and returns
-    /// when they are gone, at most after `patience`. Then closes the store.
-    pub async fn drain(&self, _patience: Duration) -> Result<(), Error> {
-        soon()
+    /// Refuses new connections and writes, finishes the writes under way, closes all connections with [`Closed::Drain`]
+    /// behind their outcomes, waits until they are gone, at most for `patience`, and closes the store.
+    ///
+    /// # Errors
+    /// What the store says when it is closed.
+    pub async fn drain(&self, patience: Duration) -> Result<(), Error> {
+        self.node.draining.store(true, Ordering::Release);
+        let gone = async {
+            self.node.committer.idle().await;
+            self.node.hub.flush().await;
+            self.node.hub.close_all().await;
+        };
+        if tokio::time::timeout(patience, gone).await.is_err() {
+            tracing::warn!("some connections did not go in time");
+        }
+        self.store().close().await
     }
 
     /// Allots a slot in which [`crate::Delivery::frame`] keeps one wire format's encoding; at most 4 a chat.
@@ -193,39 +461,82 @@ impl Chat {
     /// # Errors
     /// `Internal` when all are taken.
     pub fn format(&self) -> Result<Format, Error> {
-        soon()
+        self.node.hub.format()
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers and the chat takes writes.
     ///
     /// # Errors
     /// What the store says, or `Unavailable` while draining.
     pub async fn ready(&self) -> Result<(), Error> {
-        soon()
+        self.node.open()?;
+        self.row(RowKey::Secret()).await.map(|_| ())
+    }
+
+    fn store(&self) -> &Arc<dyn Store> {
+        &self.node.hub.store
+    }
+
+    fn page(&self, limit: usize) -> usize {
+        limit.clamp(1, self.limits().page)
+    }
+
+    async fn row(&self, key: RowKey) -> Result<Option<Row>, Error> {
+        Ok(self.store().rows(vec![key]).await?.pop().flatten())
     }
 }
 
 #[async_trait]
 impl Accounts for Chat {
     async fn account(&self, subject: &str) -> Result<Option<Account>, Error> {
-        let _ = (subject, LOCAL);
-        soon()
+        let Some(user) = self.user_by_subject(LOCAL, subject).await? else {
+            return Ok(None);
+        };
+        match self.row(RowKey::Credential(user.id)).await? {
+            Some(Row::Credential(hash)) => Ok(Some(Account { user, hash })),
+            _ => Ok(None),
+        }
     }
-    async fn register(&self, _subject: &str, name: &str, _hash: &str) -> Result<User, Error> {
-        let _ = (
-            Change::Register { name: name.into() },
-            Actor::Host,
-            Target::Group,
-        );
-        soon()
+
+    async fn register(&self, subject: &str, name: &str, hash: &str) -> Result<User, Error> {
+        let target = Target::Subject {
+            provider: LOCAL.to_owned(),
+            subject: subject.to_owned(),
+        };
+        let changes = vec![
+            Change::Register {
+                name: name.to_owned(),
+            },
+            Change::SetCredential {
+                expected: None,
+                hash: hash.to_owned(),
+            },
+        ];
+        let committed = self
+            .commit(Write::new(Actor::Host, target, changes))
+            .await?;
+        let id = committed
+            .user
+            .ok_or_else(|| Error::internal("a registration named no user"))?;
+        self.user(id).await
     }
+
     async fn set_hash(
         &self,
-        _user: UserId,
-        _expected: &str,
-        _hash: &str,
-        _revoke: bool,
+        user: UserId,
+        expected: &str,
+        hash: &str,
+        revoke: bool,
     ) -> Result<(), Error> {
-        soon()
+        let mut changes = vec![Change::SetCredential {
+            expected: Some(expected.to_owned()),
+            hash: hash.to_owned(),
+        }];
+        if revoke {
+            changes.push(Change::RevokeLogins { login: None });
+        }
+        self.commit(Write::new(Actor::Host, Target::User(user), changes))
+            .await
+            .map(|_| ())
     }
 }

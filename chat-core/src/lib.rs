@@ -5,6 +5,7 @@
 mod auth;
 mod bus;
 mod chat;
+mod committer;
 mod error;
 mod event;
 mod hub;
@@ -13,6 +14,8 @@ pub mod kv;
 mod limits;
 mod model;
 mod policy;
+mod prepare;
+mod rate;
 pub mod rules;
 pub mod snapshot;
 mod store;
@@ -27,7 +30,7 @@ pub use bus::{Bus, BusEvent, Hint, LocalBus};
 pub use chat::{Builder, Chat};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, EventKind};
-pub use hub::{Closed, Connection, Delivery, Format, Item};
+pub use hub::{Closed, Connection, Delivery, Format, Hidden, Item};
 pub use id::{ConversationId, Key, LogId, LoginId, MAX_ID, Seq, UserId};
 pub use limits::Limits;
 pub use model::{

@@ -28,6 +28,8 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Writes of one connection in flight. 64.
     pub in_flight: usize,
+    /// Logs a connection resumes at once. 500.
+    pub cursors: usize,
     /// Connections of one user on this node. 20.
     pub connections: usize,
     /// Writes waiting for the store, of all callers. 4,096.
@@ -60,6 +62,7 @@ impl Default for Limits {
             queue_items: 1024,
             queue_bytes: 256 << 10,
             in_flight: 64,
+            cursors: 500,
             connections: 20,
             commit_queue: 4096,
             group: 512,

@@ -343,6 +343,27 @@ fn compose(
     })
 }
 
+/// [`crate::Store::members`].
+pub fn members(
+    snapshot: &(impl Snapshot + ?Sized),
+    viewer: Viewer,
+    conversation: ConversationId,
+    after: Option<UserId>,
+    limit: usize,
+) -> Result<Vec<Member>, Error> {
+    match viewer {
+        Viewer::User(user) => {
+            let member =
+                value!(snapshot, Member(conversation, user)).ok_or_else(no_conversation)?;
+            member.role.ok_or_else(no_conversation)?;
+        }
+        Viewer::All => {
+            drop(value!(snapshot, Conversation(conversation)).ok_or_else(no_conversation)?)
+        }
+    }
+    snapshot.members(conversation, after, limit)
+}
+
 /// [`crate::Store::memberships`].
 pub fn memberships(
     snapshot: &(impl Snapshot + ?Sized),

@@ -68,9 +68,11 @@ pub trait Store: Send + Sync + 'static {
     /// All conversations a user is a member of now, and where their own log stands, in one snapshot.
     async fn memberships(&self, user: UserId) -> Result<Memberships, Error>;
 
-    /// Members of a conversation by ascending user id, without regard to rights; former ones included.
+    /// Members of a conversation by ascending user id, former ones included; `NotFound` unless the viewer is a member now, or
+    /// sees all.
     async fn members(
         &self,
+        viewer: Viewer,
         conversation: ConversationId,
         after: Option<UserId>,
         limit: usize,
@@ -207,11 +209,12 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
     async fn members(
         &self,
+        viewer: Viewer,
         conversation: ConversationId,
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<Member>, Error> {
-        (**self).members(conversation, after, limit).await
+        (**self).members(viewer, conversation, after, limit).await
     }
     async fn find_users(&self, part: &str, limit: usize) -> Result<Vec<User>, Error> {
         (**self).find_users(part, limit).await

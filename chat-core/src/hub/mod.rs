@@ -1,124 +1,392 @@
 //! This node's connections: who is live on which log, and how events reach them.
+//!
+//! Three parts: **shards** own the open logs (order and fan-out), **devices** own a bounded queue each, **users** tie the
+//! devices of a user together. Everything arrives the same way, whether committed here, told by the bus or found by the sweep.
 
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+mod connection;
+mod delivery;
+mod device;
+mod shard;
+mod upkeep;
+mod users;
 
-use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::{Committed, Error, Event, Identity, LogId, Seq, Write};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-/// How many wire formats a [`Delivery`] can hold.
-const FORMATS: usize = 4;
+pub use connection::Connection;
+pub use delivery::{Closed, Delivery, Format, Hidden, Item};
+pub(crate) use device::{Device, lock};
+pub(crate) use shard::{Answer, Command};
 
-/// A wire format's slot in every [`Delivery`]; see [`crate::Chat::format`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Format(usize);
+use crate::rules::{Row, RowKey};
+use crate::{
+    Bus, Committed, Error, Event, Hint, Identity, Limits, LogId, LoginId, Ranges, Seq, Store,
+    UserId,
+};
+use shard::Shard;
+use users::{OnlineUser, Users};
 
-/// One event on its way to all who may see it: encoded once for each wire format, then shared.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The event.
-    pub event: Event,
-    frames: [OnceLock<Bytes>; FORMATS],
-    hidden: [OnceLock<Bytes>; FORMATS],
+/// Events that may be on their way through the shards before committing waits for the fan-out.
+const ROOM: usize = 4096;
+/// A larger event is told to other nodes by its seq alone.
+const HINT_BYTES: usize = 4 << 10;
+
+/// The hub of one node.
+pub(crate) struct Hub {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) bus: Option<Arc<dyn Bus>>,
+    users: Users,
+    shards: Vec<mpsc::UnboundedSender<Command>>,
+    room: Arc<Semaphore>,
+    formats: AtomicUsize,
+    connections: AtomicUsize,
+    gone: Notify,
+    expiries: upkeep::Expiries,
 }
 
-impl Delivery {
-    /// The encoding in a format: `encode` runs once for the first who asks, all others share its bytes.
-    pub fn frame(&self, format: Format, encode: impl FnOnce(&Event) -> Bytes) -> Bytes {
-        self.frames[format.0]
-            .get_or_init(|| encode(&self.event))
-            .clone()
+impl Hub {
+    /// Starts the shards, one for each thread of the runtime.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        limits: Arc<Limits>,
+        bus: Option<Arc<dyn Bus>>,
+    ) -> Arc<Self> {
+        let workers = tokio::runtime::Handle::current()
+            .metrics()
+            .num_workers()
+            .clamp(1, 16);
+        let (shards, receivers): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
+        let hub = Arc::new(Self {
+            store,
+            limits,
+            bus,
+            users: Users::default(),
+            shards,
+            room: Arc::new(Semaphore::new(ROOM)),
+            formats: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            gone: Notify::new(),
+            expiries: upkeep::Expiries::default(),
+        });
+        for (commands, receive) in hub.shards.iter().zip(receivers) {
+            tokio::spawn(Shard::run(Arc::clone(&hub), commands.clone(), receive));
+        }
+        upkeep::start(&hub);
+        hub
     }
 
-    /// The same for those who may only know that there is something ([`Item::Hidden`]).
-    pub fn hidden_frame(&self, format: Format, encode: impl FnOnce(LogId, Seq) -> Bytes) -> Bytes {
-        self.hidden[format.0]
-            .get_or_init(|| encode(self.event.log, self.event.seq))
-            .clone()
+    /// Ends the shards; the hub's tasks hold it no longer.
+    pub(crate) fn stop(&self) {
+        self.all(|| Command::Stop);
+    }
+
+    fn send(&self, log: LogId, command: Command) {
+        let number = match log {
+            LogId::Conversation(id) => id.get(),
+            LogId::User(id) => id.get().rotate_left(32),
+        };
+        // A good spread of neighbouring ids (Fibonacci hashing).
+        let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let shard = &self.shards[(spread as usize) % self.shards.len()];
+        // The receiver is gone only when the chat is.
+        let _ = shard.send(command);
+    }
+
+    fn all(&self, command: impl Fn() -> Command) {
+        for shard in &self.shards {
+            let _ = shard.send(command());
+        }
+    }
+
+    fn watch(&self, log: LogId, on: bool) {
+        if let Some(bus) = &self.bus {
+            bus.watch(log, on);
+        }
+    }
+
+    /// Waits until the fan-out has room for so many events more: whoever commits goes no faster than readers are served.
+    pub(crate) async fn room(&self, events: usize) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let events = u32::try_from(events.clamp(1, ROOM)).unwrap_or(1);
+        Arc::clone(&self.room).acquire_many_owned(events).await.ok()
+    }
+
+    /// What was committed goes to the gates here and to other nodes, and the outcome to who submitted it, behind the events.
+    pub(crate) async fn publish(&self, events: Vec<Event>, answer: Option<Answer>) {
+        let room = self.room(events.len()).await;
+        self.post(events, answer, room);
+    }
+
+    /// [`Hub::publish`] without waiting for room.
+    pub(crate) fn post(
+        &self,
+        events: Vec<Event>,
+        answer: Option<Answer>,
+        mut room: Option<tokio::sync::OwnedSemaphorePermit>,
+    ) {
+        let mut runs: Vec<(LogId, Vec<Arc<Delivery>>)> = Vec::with_capacity(1);
+        for event in events {
+            let log = event.log;
+            let delivery = Delivery::new(event);
+            self.hint(&delivery);
+            match runs.last_mut().filter(|(last, _)| *last == log) {
+                Some((_, run)) => run.push(delivery),
+                None => runs.push((log, vec![delivery])),
+            }
+        }
+        let Some((last, events)) = runs.pop() else {
+            if let Some(answer) = answer {
+                answer.device.answer(answer.item);
+            }
+            return;
+        };
+        for (log, events) in runs {
+            let room = room.as_mut().and_then(|room| room.split(events.len()));
+            self.send(
+                log,
+                Command::Publish {
+                    log,
+                    events,
+                    answer: None,
+                    room,
+                },
+            );
+        }
+        self.send(
+            last,
+            Command::Publish {
+                log: last,
+                events,
+                answer,
+                room,
+            },
+        );
+    }
+
+    fn hint(&self, delivery: &Delivery) {
+        if let Some(bus) = &self.bus {
+            let event = &delivery.event;
+            if delivery.size() <= HINT_BYTES {
+                bus.publish(&Hint::Event(Box::new(event.clone())));
+            } else {
+                bus.publish(&Hint::Head {
+                    log: event.log,
+                    seq: event.seq,
+                });
+            }
+        }
+    }
+
+    /// Compares logs with the store; at most 1,000.
+    async fn look(&self, logs: &[LogId]) {
+        match self
+            .store
+            .rows(logs.iter().map(|log| RowKey::Head(*log)).collect())
+            .await
+        {
+            Ok(rows) => {
+                for (log, row) in logs.iter().zip(rows) {
+                    if let Some(Row::Head(head)) = row {
+                        self.send(
+                            *log,
+                            Command::Hint {
+                                log: *log,
+                                seq: head.seq,
+                            },
+                        );
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the heads of open logs could not be read"),
+        }
+    }
+
+    /// Connects a device: when this returns, it is live on the user's log and conversations.
+    pub(crate) async fn connect(
+        self: &Arc<Self>,
+        identity: Identity,
+    ) -> Result<Arc<Device>, Error> {
+        let device = Device::new(identity);
+        let (user, oldest) = self.users.add(&device, self.limits.connections);
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        if let Some(oldest) = oldest {
+            oldest.close(Closed::TooMany);
+        }
+        let subscribed = user
+            .subscribed
+            .get_or_try_init(|| self.subscribe(&user))
+            .await;
+        if let Err(error) = subscribed {
+            self.disconnect(&device);
+            return Err(error);
+        }
+        self.expiries.add(&device);
+        Ok(device)
+    }
+
+    /// Makes a user live on all of their logs. The user is known to the shards already, so whatever joins them from now on is
+    /// not missed; what was committed while the memberships were read is found by comparing the heads afterwards.
+    async fn subscribe(self: &Arc<Self>, user: &Arc<OnlineUser>) -> Result<(), Error> {
+        let memberships = self.store.memberships(user.id).await?;
+        let own = LogId::User(user.id);
+        let mut logs = vec![own];
+        let all = Ranges::all();
+        self.send(
+            own,
+            Command::Subscribe {
+                log: own,
+                user: Arc::clone(user),
+                ranges: all,
+                head: memberships.head,
+            },
+        );
+        for (conversation, ranges, head) in memberships.conversations {
+            let log = LogId::Conversation(conversation);
+            logs.push(log);
+            self.send(
+                log,
+                Command::Subscribe {
+                    log,
+                    user: Arc::clone(user),
+                    ranges,
+                    head,
+                },
+            );
+        }
+        for logs in logs.chunks(1000) {
+            self.look(logs).await;
+        }
+        self.flush().await;
+        Ok(())
+    }
+
+    /// Takes a device away.
+    pub(crate) fn disconnect(&self, device: &Arc<Device>) {
+        if let Some(user) = self.users.remove(device) {
+            let logs: Vec<LogId> = lock(&user.logs).iter().map(|(log, _)| *log).collect();
+            for log in logs {
+                self.send(
+                    log,
+                    Command::Unsubscribe {
+                        log,
+                        user: Arc::clone(&user),
+                    },
+                );
+            }
+        }
+        if self.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.gone.notify_waiters();
+        }
+    }
+
+    /// Closes the devices of a user, or of one login.
+    pub(crate) fn close(&self, user: UserId, login: Option<LoginId>, why: Closed) {
+        if let Some(user) = self.users.get(user) {
+            for device in lock(&user.devices).iter() {
+                if login.is_none() || device.identity.login == login {
+                    device.close(why);
+                }
+            }
+        }
+    }
+
+    /// Logins ended: one, or all below an id.
+    fn revoked(&self, user: UserId, login: Option<LoginId>, before: u64) {
+        if let Some(user) = self.users.get(user) {
+            for device in lock(&user.devices).iter() {
+                if device
+                    .identity
+                    .login
+                    .is_some_and(|id| Some(id) == login || id.get() < before)
+                {
+                    device.close(Closed::LoggedOut);
+                }
+            }
+        }
+    }
+
+    /// Waits until the shards have done what they were asked so far.
+    pub(crate) async fn flush(&self) {
+        let mut waits = Vec::with_capacity(self.shards.len());
+        for shard in &self.shards {
+            let (done, wait) = oneshot::channel();
+            if shard.send(Command::Flush(done)).is_ok() {
+                waits.push(wait);
+            }
+        }
+        for wait in waits {
+            let _ = wait.await;
+        }
+    }
+
+    /// Closes every device and waits until all are gone.
+    pub(crate) async fn close_all(&self) {
+        for device in self.users.devices() {
+            device.close(Closed::Drain);
+        }
+        loop {
+            let gone = self.gone.notified();
+            if self.connections.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            gone.await;
+        }
+    }
+
+    /// Whether a device may go live on a log it caught up with.
+    async fn go_live(&self, log: LogId, device: &Arc<Device>) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.send(
+            log,
+            Command::GoLive {
+                log,
+                device: Arc::clone(device),
+                reply,
+            },
+        );
+        answer.await.unwrap_or(true)
+    }
+
+    pub(crate) fn format(&self) -> Result<Format, Error> {
+        let slot = self.formats.fetch_add(1, Ordering::Relaxed);
+        if slot < delivery::FORMATS {
+            Ok(Format(slot))
+        } else {
+            Err(Error::internal("a chat has at most 4 wire formats"))
+        }
     }
 }
 
-/// What a connection gets.
-#[derive(Clone, Debug)]
-pub enum Item {
-    /// An event, in its log's order.
-    Event(Arc<Delivery>),
-    /// An event that speaks of what this user may not see: only its log and seq may be told.
-    Hidden(Arc<Delivery>),
-    /// A submitted write was committed; its events on this connection's logs came before this.
-    Done {
-        /// As given to [`Connection::submit`].
-        reference: u64,
-        /// What it did; `events` is empty here.
-        committed: Committed,
-    },
-    /// A submitted write was refused, or its outcome is unknown (`Unavailable`).
-    Refused {
-        /// As given to [`Connection::submit`].
-        reference: u64,
-        /// Why.
-        error: Error,
-    },
-    /// This log's cursor is too old: load it afresh, live events follow after `seq`.
-    Resync {
-        /// Which log.
-        log: LogId,
-        /// Up to here nothing is sent.
-        seq: Seq,
-    },
-    /// The connection is over; nothing follows.
-    Closed(Closed),
+/// The outcome of a submitted write, as its device is told.
+pub(crate) fn answer(
+    device: Arc<Device>,
+    reference: u64,
+    outcome: &Result<Committed, Error>,
+) -> Answer {
+    let item = match outcome {
+        Ok(committed) => {
+            let committed = Box::new(Committed {
+                events: Vec::new(),
+                ..committed.clone()
+            });
+            Item::Done {
+                reference,
+                committed,
+            }
+        }
+        Err(error) => Item::Refused {
+            reference,
+            error: Box::new(error.clone()),
+        },
+    };
+    Answer { device, item }
 }
 
-/// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Closed {
-    /// The login expired or was revoked: log in again.
-    LoggedOut,
-    /// It read too slowly and its queue was full: connect again and resume.
-    Slow,
-    /// The node shuts down: connect again elsewhere and resume.
-    Drain,
-    /// The user has too many connections here: the oldest one gives way.
-    TooMany,
-    /// The host ended it.
-    Host,
-}
-
-/// One connected device. Dropping it disconnects; what it submitted is still committed.
-pub struct Connection {
-    identity: Identity,
-}
-
-impl Connection {
-    /// Who it is.
-    #[must_use]
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// Hands in a write; its outcome comes as [`Item::Done`] or [`Item::Refused`] behind the events it caused. Writes of one
-    /// connection are committed in the order they were handed in. Needs no await: the frame loop never waits for the store.
-    ///
-    /// # Errors
-    /// `Busy` when [`crate::Limits::in_flight`] writes of this connection are under way.
-    pub fn submit(&self, _reference: u64, _write: Write) -> Result<(), Error> {
-        Err(Error::internal("not there yet"))
-    }
-
-    /// From these cursors on: for each log, what follows the cursor is delivered, page by page as this connection drains,
-    /// then live, without hole or double. Logs that are not named are live from now on.
-    pub fn resume(&mut self, _cursors: Vec<(LogId, Seq)>) {}
-
-    /// Waits until something is there and moves all of it to `items`, so that one write can take it. Cancel safe.
-    pub async fn drain(&mut self, items: &mut Vec<Item>) {
-        std::future::poll_fn(|cx| self.poll_drain(cx, items)).await;
-    }
-
-    /// [`Connection::drain`] for tasks that poll several things.
-    pub fn poll_drain(&mut self, _cx: &mut Context<'_>, _items: &mut Vec<Item>) -> Poll<()> {
-        Poll::Pending
-    }
+pub(crate) fn logs_named_twice(cursors: &[(LogId, Seq)]) -> bool {
+    let mut logs: Vec<LogId> = cursors.iter().map(|(log, _)| *log).collect();
+    logs.sort_unstable();
+    logs.windows(2).any(|pair| pair[0] == pair[1])
 }

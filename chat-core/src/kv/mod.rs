@@ -274,11 +274,12 @@ impl<E: Engine> Store for KvStore<E> {
 
     async fn members(
         &self,
+        viewer: Viewer,
         conversation: ConversationId,
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<Member>, Error> {
-        self.read(move |view| snapshot::Snapshot::members(view, conversation, after, limit))
+        self.read(move |view| snapshot::members(view, viewer, conversation, after, limit))
             .await
     }
 

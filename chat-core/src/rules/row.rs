@@ -58,7 +58,11 @@ macro_rules! rows {
 
         /// One marker for each kind of row, so that the rules read and write them by type.
         pub(crate) mod tables {
-            $(pub(crate) struct $name;)*
+            $(
+                // The rules do not read every kind by type.
+                #[allow(dead_code)]
+                pub(crate) struct $name;
+            )*
         }
     };
 }

@@ -1,0 +1,118 @@
+//! Turns a stream of writes into groups: while one group is being synced, the next one gathers. No timer.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::hub::{Device, Hub, answer};
+use crate::{Committed, Error, Prepared};
+
+/// After a group is answered, its writers get so many turns to hand in their next write before a group is taken: with 64
+/// writers in a closed loop this doubles the group, and it costs an idle chat nothing.
+const TURNS: usize = 8;
+
+/// What the committer is given.
+pub(crate) enum Job {
+    /// A write on its way to the store.
+    Write { prepared: Prepared, reply: Reply },
+    /// Wants to know when all before it is done.
+    Idle(oneshot::Sender<()>),
+}
+
+/// Who waits for the outcome.
+pub(crate) enum Reply {
+    /// A caller of [`crate::Chat::commit`].
+    Caller(oneshot::Sender<Result<Committed, Error>>),
+    /// A connection, behind the events.
+    Device(Arc<Device>, u64),
+}
+
+/// The queue in front of the store.
+pub(crate) struct Committer {
+    queue: mpsc::Sender<Job>,
+}
+
+impl Committer {
+    pub(crate) fn start(hub: Arc<Hub>) -> Self {
+        let (queue, jobs) = mpsc::channel(hub.limits.commit_queue.max(1));
+        tokio::spawn(run(hub, jobs));
+        Self { queue }
+    }
+
+    /// Hands in a write; in the order of the calls. Full: `Busy`, nothing happened.
+    pub(crate) fn hand_in(&self, prepared: Prepared, reply: Reply) -> Result<(), Error> {
+        self.queue
+            .try_send(Job::Write { prepared, reply })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => {
+                    Error::busy("too many writes are waiting: try again")
+                }
+                mpsc::error::TrySendError::Closed(_) => Error::unavailable("the chat is closed"),
+            })
+    }
+
+    /// Waits until every write handed in so far has its outcome.
+    pub(crate) async fn idle(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.queue.send(Job::Idle(done)).await.is_ok() {
+            let _ = wait.await;
+        }
+    }
+}
+
+async fn run(hub: Arc<Hub>, mut jobs: mpsc::Receiver<Job>) {
+    let limit = hub.limits.group.max(1);
+    let mut group = Vec::new();
+    while jobs.recv_many(&mut group, limit).await > 0 {
+        let (mut writes, mut replies, mut idle) = (Vec::new(), Vec::new(), Vec::new());
+        for job in group.drain(..) {
+            match job {
+                Job::Write { prepared, reply } => {
+                    writes.push(prepared);
+                    replies.push(reply);
+                }
+                Job::Idle(done) => idle.push(done),
+            }
+        }
+        let outcomes = hub.store.commit(writes).await;
+        let mut outcomes = outcomes.into_iter();
+        for reply in replies {
+            let lost = || {
+                Err(Error::unavailable(
+                    "the store gave no outcome: retry with the same key",
+                ))
+            };
+            tell(&hub, reply, outcomes.next().unwrap_or_else(lost)).await;
+        }
+        for done in idle {
+            let _ = done.send(());
+        }
+        for _ in 0..TURNS {
+            if jobs.len() >= limit {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Events to the gates first, then the outcome.
+async fn tell(hub: &Hub, reply: Reply, mut outcome: Result<Committed, Error>) {
+    match reply {
+        Reply::Caller(caller) => {
+            if let Ok(committed) = &outcome {
+                hub.publish(committed.events.clone(), None).await;
+            }
+            // Who no longer waits finds the outcome by the key.
+            let _ = caller.send(outcome);
+        }
+        Reply::Device(device, reference) => {
+            let events = outcome
+                .as_mut()
+                .map(|committed| std::mem::take(&mut committed.events))
+                .unwrap_or_default();
+            hub.publish(events, Some(answer(device, reference, &outcome)))
+                .await;
+        }
+    }
+}

@@ -1,0 +1,548 @@
+//! A shard owns a part of the logs that are open here: for each its gate (order) and its subscribers (fan-out).
+//!
+//! A log has one owner, so ordering, membership and fan-out of one log are one sequence without locks between them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use super::device::{Device, lock};
+use super::users::OnlineUser;
+use super::{Delivery, Hub, Item};
+use crate::rules::{Row, RowKey};
+use crate::{ConversationId, EventKind, LogId, Ranges, Seq, UserId, Viewer};
+
+/// After so many devices a fan-out lets other tasks run.
+const BATCH: usize = 512;
+/// Events that may wait for a hole to be filled, for each log; what is above is fetched again.
+const WAITING: usize = 1024;
+/// How long a hole may fill by itself (hints overtake each other) before it is fetched.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// What a shard is asked to do.
+pub(crate) enum Command {
+    /// Consecutive events of a log, and who is to be answered behind them.
+    Publish {
+        log: LogId,
+        events: Vec<Arc<Delivery>>,
+        answer: Option<Answer>,
+        room: Option<OwnedSemaphorePermit>,
+    },
+    /// A log has at least this seq.
+    Hint { log: LogId, seq: Seq },
+    /// A hole had its time to fill by itself.
+    Fetch { log: LogId },
+    /// A user becomes live on a log that stood at `head` when the ranges were read.
+    Subscribe {
+        log: LogId,
+        user: Arc<OnlineUser>,
+        ranges: Ranges,
+        head: Seq,
+    },
+    /// A user is gone from this node.
+    Unsubscribe { log: LogId, user: Arc<OnlineUser> },
+    /// A user cleared a conversation.
+    Clear {
+        log: LogId,
+        user: UserId,
+        through: Seq,
+    },
+    /// A device has caught up: may it go live?
+    GoLive {
+        log: LogId,
+        device: Arc<Device>,
+        reply: oneshot::Sender<bool>,
+    },
+    /// A hole was read from the store, or could not be.
+    Fetched {
+        log: LogId,
+        events: Option<Vec<Arc<Delivery>>>,
+    },
+    /// Compare the open logs with the store.
+    Sweep,
+    /// Everything asked before has been done.
+    Flush(oneshot::Sender<()>),
+    /// The chat is gone.
+    Stop,
+}
+
+/// The outcome of a write, for the device that submitted it.
+pub(crate) struct Answer {
+    pub(crate) device: Arc<Device>,
+    pub(crate) item: Item,
+}
+
+/// A log that is open here.
+struct OpenLog {
+    /// Delivered up to here.
+    last: Seq,
+    subscribers: Vec<Subscriber>,
+    hole: Option<Box<Hole>>,
+}
+
+/// What waits until missing events are there.
+#[derive(Default)]
+struct Hole {
+    events: BTreeMap<Seq, Arc<Delivery>>,
+    answers: Vec<(Seq, Answer)>,
+    /// The log is known to reach this far.
+    target: Seq,
+    fetching: bool,
+}
+
+struct Subscriber {
+    user: Arc<OnlineUser>,
+    ranges: Visible,
+}
+
+/// [`Ranges`], small in the usual case.
+enum Visible {
+    From(Seq),
+    Ranges(Box<Ranges>),
+}
+
+impl Visible {
+    fn new(ranges: Ranges) -> Self {
+        match ranges.as_slice() {
+            [(first, None)] => Self::From(*first),
+            _ => Self::Ranges(Box::new(ranges)),
+        }
+    }
+
+    fn contains(&self, seq: Seq) -> bool {
+        match self {
+            Self::From(first) => *first <= seq,
+            Self::Ranges(ranges) => ranges.contains(seq),
+        }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Ranges)) {
+        let mut ranges = match self {
+            Self::From(first) => Ranges::from_seq(*first),
+            Self::Ranges(ranges) => std::mem::take(&mut **ranges),
+        };
+        change(&mut ranges);
+        *self = Self::new(ranges);
+    }
+}
+
+pub(crate) struct Shard {
+    hub: Arc<Hub>,
+    commands: mpsc::UnboundedSender<Command>,
+    logs: HashMap<LogId, OpenLog>,
+}
+
+impl Shard {
+    pub(crate) async fn run(
+        hub: Arc<Hub>,
+        commands: mpsc::UnboundedSender<Command>,
+        mut receive: mpsc::UnboundedReceiver<Command>,
+    ) {
+        let mut shard = Self {
+            hub,
+            commands,
+            logs: HashMap::new(),
+        };
+        while let Some(command) = receive.recv().await {
+            match command {
+                Command::Publish {
+                    log,
+                    events,
+                    answer,
+                    room,
+                } => {
+                    shard.publish(log, events, answer).await;
+                    drop(room);
+                }
+                Command::Hint { log, seq } => shard.hint(log, seq),
+                Command::Fetch { log } => shard.read(log),
+                Command::Subscribe {
+                    log,
+                    user,
+                    ranges,
+                    head,
+                } => shard.subscribe(log, user, ranges, head),
+                Command::Unsubscribe { log, user } => shard.unsubscribe(log, &user),
+                Command::Clear { log, user, through } => shard.clear(log, user, through),
+                Command::GoLive { log, device, reply } => {
+                    // Only somebody who is live here can be told the rest live.
+                    let user = device.identity.user;
+                    let here = shard
+                        .hub
+                        .users
+                        .get(user)
+                        .is_some_and(|user| user.place(log).is_some());
+                    let last = shard.logs.get(&log).filter(|_| here).map(|open| open.last);
+                    let _ = reply.send(device.go_live(log, last));
+                }
+                Command::Fetched { log, events } => shard.fetched(log, events).await,
+                Command::Sweep => shard.sweep(),
+                Command::Flush(done) => {
+                    let _ = done.send(());
+                }
+                Command::Stop => break,
+            }
+        }
+    }
+
+    /// The gate: passes what is next, drops what was, keeps what comes too early.
+    async fn publish(&mut self, log: LogId, events: Vec<Arc<Delivery>>, answer: Option<Answer>) {
+        let last = events.last().map_or(0, |delivery| delivery.event.seq);
+        for delivery in events {
+            self.arrive(log, delivery).await;
+        }
+        if let Some(answer) = answer {
+            match self.logs.get_mut(&log) {
+                Some(OpenLog {
+                    last: passed,
+                    hole: Some(hole),
+                    ..
+                }) if *passed < last => {
+                    hole.answers.push((last, answer));
+                }
+                _ => answer.device.answer(answer.item),
+            }
+        }
+    }
+
+    async fn arrive(&mut self, log: LogId, delivery: Arc<Delivery>) {
+        let seq = delivery.event.seq;
+        self.open_for_joiners(log, &delivery);
+        let Some(open) = self.logs.get_mut(&log) else {
+            return;
+        };
+        if seq == open.last + 1 {
+            self.pass(log, delivery).await;
+            self.fill(log).await;
+        } else if seq > open.last {
+            let hole = open.hole.get_or_insert_default();
+            hole.target = hole.target.max(seq);
+            if hole.events.len() < WAITING {
+                hole.events.insert(seq, delivery);
+            }
+            self.fetch(log, PATIENCE);
+        }
+    }
+
+    /// A log nobody here was live on opens with the event by which somebody here joins it.
+    fn open_for_joiners(&mut self, log: LogId, delivery: &Delivery) {
+        let seq = delivery.event.seq;
+        if self.logs.get(&log).is_some_and(|open| open.last >= seq) {
+            return;
+        }
+        let join = |shard: &mut Self, user: UserId, from: Seq| {
+            if let Some(user) = shard.hub.users.get(user) {
+                shard.subscribe(log, user, Ranges::from_seq(from), seq - 1);
+            }
+        };
+        match &delivery.event.kind {
+            EventKind::Created { members, .. } => {
+                for (user, _) in members {
+                    join(self, *user, 1);
+                }
+            }
+            EventKind::Joined { user, from, .. } => join(self, *user, *from),
+            _ => {}
+        }
+    }
+
+    /// Delivers the next event to all subscribers. Whoever it removes gets it as their last.
+    async fn pass(&mut self, log: LogId, delivery: Arc<Delivery>) {
+        let target = delivery.event.kind.target();
+        let Some(open) = self.logs.get_mut(&log) else {
+            return;
+        };
+        open.last = delivery.event.seq;
+        let mut count = 0;
+        for subscriber in &open.subscribers {
+            let hidden = target.is_some_and(|target| !subscriber.ranges.contains(target));
+            {
+                let devices = lock(&subscriber.user.devices);
+                for device in devices.iter() {
+                    device.deliver(&delivery, hidden, &self.hub.limits);
+                }
+                count += devices.len();
+            }
+            if count >= BATCH {
+                count = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        match (&delivery.event.kind, log) {
+            (EventKind::Left { user }, _) => {
+                if let Some(user) = self.hub.users.get(*user) {
+                    self.unsubscribe(log, &user);
+                }
+            }
+            (EventKind::Added { conversation, seq }, LogId::User(user)) => {
+                self.added(user, *conversation, *seq)
+            }
+            (
+                EventKind::Hid {
+                    conversation,
+                    through,
+                },
+                LogId::User(user),
+            ) => {
+                let log = LogId::Conversation(*conversation);
+                self.hub.send(
+                    log,
+                    Command::Clear {
+                        log,
+                        user,
+                        through: *through,
+                    },
+                );
+            }
+            (EventKind::LoginsRevoked { login, before }, LogId::User(user)) => {
+                self.hub.revoked(user, *login, *before);
+            }
+            _ => {}
+        }
+    }
+
+    /// A user who is connected here joined a conversation, maybe through another node: makes sure they are live on it. The
+    /// ranges come from the store, as does what happened since they joined.
+    fn added(&self, user: UserId, conversation: ConversationId, seq: Seq) {
+        let hub = Arc::clone(&self.hub);
+        let log = LogId::Conversation(conversation);
+        let Some(user) = hub.users.get(user) else {
+            return;
+        };
+        if user.place(log).is_some() {
+            return;
+        }
+        tokio::spawn(async move {
+            let keys = vec![RowKey::Member(conversation, user.id), RowKey::Head(log)];
+            if let Ok(rows) = hub.store.rows(keys).await
+                && let [Some(Row::Member(member)), Some(Row::Head(head))] = &rows[..]
+                && member.role.is_some()
+            {
+                let ranges = member.ranges.clone();
+                hub.send(
+                    log,
+                    Command::Subscribe {
+                        log,
+                        user,
+                        ranges,
+                        head: seq.saturating_sub(1),
+                    },
+                );
+                hub.send(log, Command::Hint { log, seq: head.seq });
+            }
+        });
+    }
+
+    /// Passes what waited, as far as it is next.
+    async fn fill(&mut self, log: LogId) {
+        loop {
+            let Some(open) = self.logs.get_mut(&log) else {
+                return;
+            };
+            let last = open.last;
+            let Some(hole) = &mut open.hole else { return };
+            while hole
+                .events
+                .first_key_value()
+                .is_some_and(|(seq, _)| *seq <= last)
+            {
+                hole.events.pop_first();
+            }
+            for (_, answer) in hole.answers.extract_if(.., |(seq, _)| *seq <= last) {
+                answer.device.answer(answer.item);
+            }
+            match hole.events.remove(&(last + 1)) {
+                Some(next) => self.pass(log, next).await,
+                None => {
+                    if hole.events.is_empty()
+                        && hole.answers.is_empty()
+                        && hole.target <= last
+                        && !hole.fetching
+                    {
+                        open.hole = None;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn hint(&mut self, log: LogId, seq: Seq) {
+        if let Some(open) = self.logs.get_mut(&log)
+            && seq > open.last
+        {
+            let hole = open.hole.get_or_insert_default();
+            hole.target = hole.target.max(seq);
+            self.fetch(log, Duration::ZERO);
+        }
+    }
+
+    /// Has a hole read from the store after a while, unless that is under way.
+    fn fetch(&mut self, log: LogId, patience: Duration) {
+        let Some(OpenLog {
+            hole: Some(hole), ..
+        }) = self.logs.get_mut(&log)
+        else {
+            return;
+        };
+        if std::mem::replace(&mut hole.fetching, true) {
+            return;
+        }
+        if patience.is_zero() {
+            return self.read(log);
+        }
+        let commands = self.commands.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(patience).await;
+            let _ = commands.send(Command::Fetch { log });
+        });
+    }
+
+    /// Reads what is still missing from the store.
+    fn read(&mut self, log: LogId) {
+        let Some(OpenLog {
+            last,
+            hole: Some(hole),
+            ..
+        }) = self.logs.get_mut(&log)
+        else {
+            return;
+        };
+        if hole.target <= *last {
+            hole.fetching = false;
+            return;
+        }
+        let (last, hub, commands) = (*last, Arc::clone(&self.hub), self.commands.clone());
+        tokio::spawn(async move {
+            let page = hub.store.log(Viewer::All, log, last, hub.limits.page).await;
+            let events = match page {
+                Ok(page) => {
+                    let events = page.entries.into_iter().filter_map(|(_, event)| event);
+                    Some(events.map(Delivery::new).collect())
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a hole could not be read; the next sweep tries again");
+                    None
+                }
+            };
+            let _ = commands.send(Command::Fetched { log, events });
+        });
+    }
+
+    async fn fetched(&mut self, log: LogId, events: Option<Vec<Arc<Delivery>>>) {
+        let Some(OpenLog {
+            last,
+            hole: Some(hole),
+            ..
+        }) = self.logs.get_mut(&log)
+        else {
+            return;
+        };
+        hole.fetching = false;
+        let Some(events) = events else { return };
+        if events.is_empty() {
+            // The hint promised more than there is.
+            hole.target = *last;
+        }
+        for delivery in events {
+            let seq = delivery.event.seq;
+            if self.logs.get(&log).is_some_and(|open| seq == open.last + 1) {
+                self.open_for_joiners(log, &delivery);
+                self.pass(log, delivery).await;
+            }
+        }
+        self.fill(log).await;
+        if self.logs.get(&log).is_some_and(|open| {
+            open.hole
+                .as_ref()
+                .is_some_and(|hole| hole.target > open.last)
+        }) {
+            self.fetch(log, Duration::ZERO);
+        }
+    }
+
+    /// Asks the store where the open logs stand: a lost last hint is found here.
+    fn sweep(&mut self) {
+        let logs: Vec<LogId> = self.logs.keys().copied().collect();
+        if logs.is_empty() {
+            return;
+        }
+        let hub = Arc::clone(&self.hub);
+        tokio::spawn(async move {
+            for logs in logs.chunks(1000) {
+                hub.look(logs).await;
+            }
+        });
+    }
+
+    fn subscribe(&mut self, log: LogId, user: Arc<OnlineUser>, ranges: Ranges, head: Seq) {
+        if user.place(log).is_some() {
+            return;
+        }
+        let hub = &self.hub;
+        let open = self.logs.entry(log).or_insert_with(|| {
+            hub.watch(log, true);
+            OpenLog {
+                last: head,
+                subscribers: Vec::new(),
+                hole: None,
+            }
+        });
+        user.set_place(
+            log,
+            u32::try_from(open.subscribers.len()).unwrap_or(u32::MAX),
+        );
+        open.subscribers.push(Subscriber {
+            user: Arc::clone(&user),
+            ranges: Visible::new(ranges),
+        });
+        // Who left meanwhile was told to forget the logs known then; this one may have come too late.
+        if !self
+            .hub
+            .users
+            .get(user.id)
+            .is_some_and(|online| Arc::ptr_eq(&online, &user))
+        {
+            self.unsubscribe(log, &user);
+        }
+    }
+
+    fn unsubscribe(&mut self, log: LogId, user: &Arc<OnlineUser>) {
+        let Some(place) = user.place(log) else { return };
+        user.forget(log);
+        let Some(open) = self.logs.get_mut(&log) else {
+            return;
+        };
+        let place = place as usize;
+        if place < open.subscribers.len() {
+            open.subscribers.swap_remove(place);
+            if let Some(moved) = open.subscribers.get(place) {
+                moved
+                    .user
+                    .set_place(log, u32::try_from(place).unwrap_or(u32::MAX));
+            }
+        }
+        if open.subscribers.is_empty() {
+            let hole = open.hole.take();
+            self.logs.remove(&log);
+            self.hub.watch(log, false);
+            for (_, answer) in hole.into_iter().flat_map(|hole| hole.answers) {
+                answer.device.answer(answer.item);
+            }
+        }
+    }
+
+    fn clear(&mut self, log: LogId, user: UserId, through: Seq) {
+        let Some(place) = self.hub.users.get(user).and_then(|user| user.place(log)) else {
+            return;
+        };
+        let subscribers = self.logs.get_mut(&log).map(|open| &mut open.subscribers);
+        if let Some(subscriber) = subscribers.and_then(|all| all.get_mut(place as usize)) {
+            subscriber
+                .ranges
+                .change(|ranges| ranges.drop_through(through));
+        }
+    }
+}

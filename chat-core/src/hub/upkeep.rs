@@ -1,0 +1,176 @@
+//! What a hub does by the clock: sweeps, logins that end, hints from other nodes.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::device::{Device, lock};
+use super::{Closed, Command, Delivery, Hub};
+use crate::rules::{Row, RowKey};
+use crate::{BusEvent, Hint, LoginId, Timestamp};
+
+/// How precisely an expired login loses its connections.
+const TICK: Duration = Duration::from_millis(250);
+
+/// When connections end, earliest first.
+#[derive(Default)]
+pub(super) struct Expiries(Mutex<std::collections::BinaryHeap<Expiry>>);
+
+struct Expiry(Reverse<Instant>, Weak<Device>);
+
+impl PartialEq for Expiry {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl Eq for Expiry {}
+impl PartialOrd for Expiry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Expiry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl Expiries {
+    /// The token's end is wall-clock time; the wait for it is monotonic.
+    pub(super) fn add(&self, device: &Arc<Device>) {
+        let Some(expires) = device.identity.expires else {
+            return;
+        };
+        let millis = expires.millis().saturating_sub(Timestamp::now().millis());
+        let left = Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+            .min(Duration::from_secs(10 * 365 * 86400));
+        let mut heap = lock(&self.0);
+        heap.push(Expiry(
+            Reverse(Instant::now() + left),
+            Arc::downgrade(device),
+        ));
+        // Devices that went before their time are swept out when they are the most.
+        if heap.len().is_power_of_two() && heap.len() > 1024 {
+            heap.retain(|expiry| expiry.1.strong_count() > 0);
+        }
+    }
+
+    fn close_expired(&self) {
+        let mut heap = lock(&self.0);
+        while heap
+            .peek()
+            .is_some_and(|expiry| expiry.0.0 <= Instant::now())
+        {
+            if let Some(device) = heap.pop().and_then(|expiry| expiry.1.upgrade()) {
+                device.close(Closed::LoggedOut);
+            }
+        }
+    }
+}
+
+/// Starts the tasks; they end with the hub.
+pub(super) fn start(hub: &Arc<Hub>) {
+    let weak = Arc::downgrade(hub);
+    let stop = hub.shards[0].clone();
+    tokio::spawn(async move {
+        let Some((sweep, check)) = weak
+            .upgrade()
+            .map(|hub| (hub.limits.sweep, hub.limits.login_check))
+        else {
+            return;
+        };
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut swept, mut checked) = (Instant::now(), Instant::now());
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = stop.closed() => return,
+            }
+            let Some(hub) = weak.upgrade() else { return };
+            hub.expiries.close_expired();
+            if swept.elapsed() >= sweep {
+                swept = Instant::now();
+                hub.all(|| Command::Sweep);
+            }
+            if checked.elapsed() >= check {
+                checked = Instant::now();
+                hub.check_logins().await;
+            }
+        }
+    });
+    if let Some(bus) = hub.bus.clone() {
+        let weak = Arc::downgrade(hub);
+        let stop = hub.shards[0].clone();
+        tokio::spawn(async move {
+            loop {
+                let event = tokio::select! {
+                    event = bus.next() => event,
+                    () = stop.closed() => return,
+                };
+                let Some(hub) = weak.upgrade() else { return };
+                match event {
+                    BusEvent::Hint(Hint::Head { log, seq }) => {
+                        hub.send(log, Command::Hint { log, seq })
+                    }
+                    BusEvent::Hint(Hint::Event(event)) => {
+                        let log = event.log;
+                        // Other nodes' floods wait their turn like this node's own.
+                        let room = hub.room(1).await;
+                        let events = vec![Delivery::new(*event)];
+                        hub.send(
+                            log,
+                            Command::Publish {
+                                log,
+                                events,
+                                answer: None,
+                                room,
+                            },
+                        );
+                    }
+                    BusEvent::Hint(Hint::Disconnect { user, login }) => {
+                        hub.close(user, login, Closed::Host)
+                    }
+                    BusEvent::Lost => hub.all(|| Command::Sweep),
+                }
+            }
+        });
+    }
+}
+
+impl Hub {
+    /// Closes the connections of logins that ended without this node hearing of it.
+    async fn check_logins(&self) {
+        let mut by_login: BTreeMap<LoginId, Vec<Arc<Device>>> = BTreeMap::new();
+        for device in self.users.devices() {
+            if let Some(login) = device.identity.login {
+                by_login.entry(login).or_default().push(device);
+            }
+        }
+        let logins: Vec<_> = by_login
+            .iter()
+            .filter_map(|(login, all)| Some((*login, all.first()?.identity.user)))
+            .collect();
+        for logins in logins.chunks(500) {
+            let keys = logins
+                .iter()
+                .flat_map(|(login, user)| [RowKey::Login(*login), RowKey::User(*user)]);
+            // A store that does not answer closes nobody: that is the next round's affair.
+            let Ok(rows) = self.store.rows(keys.collect()).await else {
+                return;
+            };
+            for (pair, (login, _)) in rows.chunks(2).zip(logins) {
+                let live = matches!(pair, [Some(Row::Login(login)), Some(Row::User(user))]
+                    if login.is_live(user, Timestamp::now()));
+                if !live {
+                    for device in by_login.get(login).into_iter().flatten() {
+                        device.close(Closed::LoggedOut);
+                    }
+                }
+            }
+        }
+    }
+}
