@@ -1,0 +1,112 @@
+//! The tables, and how an older database becomes a newer one.
+//!
+//! All names begin with `chat_`, so that a host's own tables can stand in the same database.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+
+/// What each version added, in order; the version of a database is how many of them it went through. Steps that were
+/// released are never changed, only followed by others.
+///
+/// What each index costs with every message:
+/// - `chat_event` grows at its end and so does `chat_done`, whose keys begin with a clock. The index by (log, seq) does not:
+///   it is the dearest part of a message when many logs are written at once, and what every read of a log goes by.
+///   Clustering the events by (log, seq) instead makes pages faster and writes a third slower.
+/// - `chat_member_user` is touched only when somebody becomes a member: cursors are no part of it.
+///
+/// `chat_event.position` is the place in the feed. SQLite gives out the highest one plus one, so no position is used twice
+/// as long as the youngest event stays: retention must leave it.
+const STEPS: [&str; 1] = ["
+    CREATE TABLE chat_meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE chat_user(user INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    CREATE TABLE chat_subject(
+        provider TEXT NOT NULL, subject TEXT NOT NULL, user INTEGER NOT NULL,
+        PRIMARY KEY(provider, subject)) STRICT, WITHOUT ROWID;
+    CREATE TABLE chat_suffix(
+        suffix TEXT NOT NULL, user INTEGER NOT NULL, PRIMARY KEY(suffix, user)) STRICT, WITHOUT ROWID;
+    CREATE TABLE chat_credential(user INTEGER PRIMARY KEY, hash TEXT NOT NULL) STRICT;
+    CREATE TABLE chat_login(login INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    CREATE TABLE chat_block(
+        by INTEGER NOT NULL, user INTEGER NOT NULL, PRIMARY KEY(by, user)) STRICT, WITHOUT ROWID;
+    CREATE TABLE chat_conversation(conversation INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    CREATE TABLE chat_direct(
+        a INTEGER NOT NULL, b INTEGER NOT NULL, conversation INTEGER NOT NULL,
+        PRIMARY KEY(a, b)) STRICT, WITHOUT ROWID;
+    CREATE TABLE chat_named(
+        name TEXT NOT NULL PRIMARY KEY, conversation INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE chat_member(
+        conversation INTEGER NOT NULL, user INTEGER NOT NULL,
+        role INTEGER, ranges TEXT NOT NULL, read INTEGER NOT NULL, read_ordinal INTEGER NOT NULL,
+        delivered INTEGER NOT NULL, hidden INTEGER NOT NULL, muted_until INTEGER, archived INTEGER NOT NULL,
+        PRIMARY KEY(conversation, user)) STRICT, WITHOUT ROWID;
+    CREATE INDEX chat_member_user ON chat_member(user);
+    CREATE TABLE chat_head(
+        log INTEGER PRIMARY KEY, seq INTEGER NOT NULL, floor INTEGER NOT NULL, ordinal INTEGER NOT NULL,
+        message INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
+    CREATE TABLE chat_event(
+        position INTEGER PRIMARY KEY, log INTEGER NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+    CREATE UNIQUE INDEX chat_event_seq ON chat_event(log, seq);
+    CREATE TABLE chat_reaction(
+        conversation INTEGER NOT NULL, message INTEGER NOT NULL, user INTEGER NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY(conversation, message, user)) STRICT, WITHOUT ROWID;
+    CREATE TABLE chat_done(
+        key BLOB NOT NULL, author INTEGER NOT NULL,
+        digest BLOB NOT NULL, at INTEGER NOT NULL, conversation INTEGER, user INTEGER, login INTEGER,
+        first INTEGER NOT NULL, count INTEGER NOT NULL,
+        PRIMARY KEY(key, author)) STRICT, WITHOUT ROWID;
+"];
+
+/// The version that this program writes.
+pub(crate) const VERSION: i64 = STEPS.len() as i64;
+
+/// What a database was found to hold.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Tables of this version; 0 for none yet.
+    Version(i64),
+    /// A table with a name of ours that is not ours.
+    Foreign(String),
+}
+
+/// Looks without changing anything.
+pub(crate) fn find(db: &Connection) -> rusqlite::Result<Found> {
+    let mut ours = db.prepare(
+        "SELECT name FROM sqlite_schema WHERE name LIKE 'chat\\_%' ESCAPE '\\' ORDER BY name <> 'chat_meta'",
+    )?;
+    let first: Option<String> = ours.query_row([], |row| row.get(0)).optional()?;
+    match first {
+        None => Ok(Found::Version(0)),
+        Some(table) if table == "chat_meta" => {
+            let version = db
+                .prepare("SELECT value FROM chat_meta WHERE name = 'schema'")
+                .and_then(|mut meta| meta.query_row([], |row| row.get(0)).optional());
+            match version {
+                Ok(Some(version)) if version > 0 => Ok(Found::Version(version)),
+                Ok(_) => Ok(Found::Foreign(table)),
+                // No such column, or no number there: somebody else's table.
+                Err(
+                    rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::SqlInputError { .. },
+                ) => Ok(Found::Foreign(table)),
+                Err(error) => Err(error),
+            }
+        }
+        Some(table) => Ok(Found::Foreign(table)),
+    }
+}
+
+/// Brings a database from a version to [`VERSION`], all or nothing, and gives a new one its secret.
+pub(crate) fn migrate(db: &mut Connection, from: i64, secret: &[u8; 32]) -> rusqlite::Result<()> {
+    let tx = Transaction::new(db, TransactionBehavior::Immediate)?;
+    for step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
+        tx.execute_batch(step)?;
+    }
+    tx.execute(
+        "INSERT INTO chat_meta(name, value) VALUES('schema', ?1)
+         ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+        [VERSION],
+    )?;
+    tx.execute(
+        "INSERT INTO chat_meta(name, value) VALUES('secret', ?1) ON CONFLICT(name) DO NOTHING",
+        [&secret[..]],
+    )?;
+    tx.commit()
+}
