@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chat_core::rules::{Row, RowKey};
-use chat_core::snapshot::{self, Snapshot};
+use chat_core::snapshot;
 use chat_core::{
     Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage, Member,
     Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
@@ -202,11 +202,12 @@ impl Store for SqliteStore {
 
     async fn members(
         &self,
+        viewer: Viewer,
         conversation: ConversationId,
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<Member>, Error> {
-        self.read(move |view| view.members(conversation, after, limit))
+        self.read(move |view| snapshot::members(view, viewer, conversation, after, limit))
             .await
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use chat_core::snapshot::Snapshot;
 use chat_core::{
     Actor, Change, ConversationId, ErrorKind, History, Span, Target, UserId, Viewer, Write,
 };
