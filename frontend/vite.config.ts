@@ -1,4 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import react from '@vitejs/plugin-react'
+import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
 
 const server = process.env.CHAT_SERVER ?? 'http://127.0.0.1:8000'
@@ -17,8 +21,22 @@ const paths = [
   '/ws',
 ]
 
+// The server sends the compressed sibling of a file to those who take it.
+const siblings: Plugin = {
+  name: 'compressed-siblings',
+  apply: 'build',
+  writeBundle({ dir = 'dist' }, bundle) {
+    for (const name of Object.keys(bundle)) {
+      const path = join(dir, name)
+      const bytes = readFileSync(path)
+      writeFileSync(`${path}.br`, brotliCompressSync(bytes))
+      writeFileSync(`${path}.gz`, gzipSync(bytes, { level: 9 }))
+    }
+  },
+}
+
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), siblings],
   server: { proxy: Object.fromEntries(paths.map((path) => [path, proxied])) },
   build: {
     // A strict Content-Security-Policy allows no data: URLs and no inline preload helper.
