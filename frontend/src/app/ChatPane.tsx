@@ -51,7 +51,11 @@ interface PaneProps {
 }
 
 function Pane({ target, conversationId, avatarId, name, isGroup }: PaneProps) {
-  const { chat } = useServices()
+  const { chat, messages } = useServices()
+  const missing = useStore(
+    messages.state,
+    ({ threads }) => 'conversationId' in target && threads[target.conversationId]?.status === 'missing',
+  )
   const [, navigate] = useLocation()
   const state = useHistoryState<PlaceState | null>()
 
@@ -71,10 +75,12 @@ function Pane({ target, conversationId, avatarId, name, isGroup }: PaneProps) {
         onDeleted={() => navigate('/', { replace: true })}
       />
       <MessageLog target={target} name={name} isGroup={isGroup} />
-      <Composer
-        draftKey={'userId' in target ? `u${target.userId}` : `c${target.conversationId}`}
-        onSend={(content) => chat.send(target, content)}
-      />
+      {!missing && (
+        <Composer
+          draftKey={'userId' in target ? `u${target.userId}` : `c${target.conversationId}`}
+          onSend={(content) => chat.send(target, content)}
+        />
+      )}
     </>
   )
 }

@@ -10,6 +10,7 @@ import type { ReadMarks } from './readMarks'
 import { follows, LOADING, newestId, refreshed, withLatest, withLive, withNewer, withOlder } from './thread'
 
 const ECHO_TIMEOUT_MS = 10_000
+const LIST_DELAY_MS = 100
 const CLOSE_TOO_LARGE = 1009
 
 interface Parts {
@@ -37,7 +38,9 @@ export function createChat(parts: Parts) {
   let viewing: number | null = null
   /** Answers that belong to a session that is over are dropped. */
   let generation = 0
-  let listLoad: Promise<void> | null = null
+  let listRun = 0
+  let listShown = 0
+  let listTimer: ReturnType<typeof setTimeout> | undefined
 
   // --- Reading ---
 
@@ -53,20 +56,31 @@ export function createChat(parts: Parts) {
     for (const entry of list) if (entry.peer) outbox.retarget(entry.peer.id, entry.id)
   }
 
-  function loadList(): Promise<void> {
+  /** Always asks anew: an answer on its way may be older than the socket, and miss what came between. */
+  async function loadList(): Promise<void> {
     const mine = generation
-    listLoad ??= (async () => {
-      try {
-        const list = await api.conversations(me?.id ?? 0)
-        if (mine === generation) applyList(list)
-      } catch (error) {
-        if (mine === generation) conversations.failed()
-        throw error
-      } finally {
-        if (mine === generation) listLoad = null
+    listRun += 1
+    const run = listRun
+    try {
+      const list = await api.conversations(me?.id ?? 0)
+      // Answers may overtake each other; an older one says nothing new.
+      if (mine === generation && run > listShown) {
+        listShown = run
+        applyList(list)
       }
-    })()
-    return listLoad
+    } catch (error) {
+      if (mine === generation) conversations.failed()
+      throw error
+    }
+  }
+
+  /** Once for however many frames ask for it together. */
+  function loadListSoon() {
+    if (listTimer !== undefined) return
+    listTimer = setTimeout(() => {
+      listTimer = undefined
+      if (me) loadList().catch(parts.suspect)
+    }, LIST_DELAY_MS)
   }
 
   /** Runs one page load; its failure belongs to the thread and is shown there. */
@@ -209,7 +223,7 @@ export function createChat(parts: Parts) {
         if (username !== undefined) conversations.started({ id: peerId, username }, message)
       }
       // Its title, peer and unread count are the server's to tell.
-      loadList().catch(parts.suspect)
+      loadListSoon()
     }
     if (peerId !== null) {
       outbox.retarget(peerId, id)
@@ -238,14 +252,14 @@ export function createChat(parts: Parts) {
   return {
     begin(user: User) {
       generation += 1
-      listLoad = null
       me = user
       readMarks.open(user.id)
       people.learn([user])
+      // The socket's first sync reads it again; this one shows it sooner, or at all where sockets are blocked.
+      loadList().catch(() => {})
     },
     end() {
       generation += 1
-      listLoad = null
       me = null
       open = null
       viewing = null

@@ -42,7 +42,8 @@ export function ConfirmDialog({ title, text, action, onConfirm, onClose }: Props
       className={styles.dialog}
       aria-labelledby={`${id}-title`}
       aria-describedby={`${id}-text`}
-      onClose={onClose}
+      // A close that was undone at once, as development's double effects do, is none.
+      onClose={() => dialog.current?.open || onClose()}
     >
       <h2 id={`${id}-title`} className={styles.title} dir="auto">
         {title}

@@ -4,7 +4,7 @@ interface Props {
   className: string
   children: ReactNode
   hasNewer: boolean
-  /** A new value takes the reader to the end: something of their own was sent. */
+  /** A higher value takes the reader to the end: something of their own was sent. */
   endKey: number
   onAtEnd(atEnd: boolean): void
   onNearTop(): void
@@ -48,7 +48,7 @@ export class LogScroller extends Component<Props, object, Anchor | 'end' | null>
   }
 
   override getSnapshotBeforeUpdate(before: Props): Anchor | 'end' | null {
-    if (before.endKey !== this.props.endKey || (this.atEnd && !before.hasNewer)) return 'end'
+    if (this.props.endKey > before.endKey || (this.atEnd && !before.hasNewer)) return 'end'
     const box = this.box.current
     if (!box) return null
     const edge = box.getBoundingClientRect().top

@@ -46,7 +46,7 @@ export const MessageRow = memo(function MessageRow({ message, own, first, last, 
           content={message.deleted ? null : message.content}
           timestamp={message.timestamp}
           note={message.edited_at && !message.deleted ? 'edited' : null}
-          status={own ? <Check size={14} aria-label="Sent" /> : null}
+          status={own ? <Check size={14} role="img" aria-label="Sent" /> : null}
         />
       </div>
     </li>
@@ -71,9 +71,13 @@ export const PendingRow = memo(function PendingRow({ send, first, last }: Place 
           note={null}
           status={
             trouble === null ? (
-              <Clock3 size={13} aria-label="Sending" />
+              <Clock3 size={13} role="img" aria-label="Sending" />
             ) : (
-              <CircleAlert size={14} aria-label={send.status === 'failed' ? 'Failed' : 'Not confirmed'} />
+              <CircleAlert
+                size={14}
+                role="img"
+                aria-label={send.status === 'failed' ? 'Failed' : 'Not confirmed'}
+              />
             )
           }
         />
