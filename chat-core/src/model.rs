@@ -350,3 +350,11 @@ pub struct Message {
     /// Reactions, in order of first use.
     pub reactions: Vec<Reaction>,
 }
+
+impl Message {
+    /// The text; `None` once deleted.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.content.as_ref().map(|content| content.text.as_str())
+    }
+}

@@ -31,6 +31,12 @@ impl Delivery {
         })
     }
 
+    /// The text of the message this is about, if it is about one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.event.message.as_ref()?.text()
+    }
+
     /// The encoding in a format: `encode` runs once for the first who asks, all others share its bytes.
     pub fn frame(&self, format: Format, encode: impl FnOnce(&Event) -> Bytes) -> Bytes {
         self.frames[format.0]

@@ -25,7 +25,7 @@ use crate::{
     Bus, Committed, Error, Event, Hint, Identity, Limits, LogId, LoginId, Ranges, Seq, Store,
     UserId,
 };
-use shard::Shard;
+use shard::{Shard, Subscribe};
 use users::{OnlineUser, Users};
 
 /// Events that may be on their way through the shards before committing waits for the fan-out.
@@ -43,6 +43,7 @@ pub(crate) struct Hub {
     room: Arc<Semaphore>,
     formats: AtomicUsize,
     connections: AtomicUsize,
+    arrived: Notify,
     gone: Notify,
     expiries: upkeep::Expiries,
 }
@@ -69,6 +70,7 @@ impl Hub {
             room: Arc::new(Semaphore::new(ROOM)),
             formats: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            arrived: Notify::new(),
             gone: Notify::new(),
             expiries: upkeep::Expiries::default(),
         });
@@ -211,7 +213,9 @@ impl Hub {
     ) -> Result<Arc<Device>, Error> {
         let device = Device::new(identity);
         let (user, oldest) = self.users.add(&device, self.limits.connections);
-        self.connections.fetch_add(1, Ordering::Relaxed);
+        if self.connections.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.arrived.notify_one();
+        }
         if let Some(oldest) = oldest {
             oldest.close(Closed::TooMany);
         }
@@ -231,31 +235,24 @@ impl Hub {
     /// not missed; what was committed while the memberships were read is found by comparing the heads afterwards.
     async fn subscribe(self: &Arc<Self>, user: &Arc<OnlineUser>) -> Result<(), Error> {
         let memberships = self.store.memberships(user.id).await?;
-        let own = LogId::User(user.id);
-        let mut logs = vec![own];
-        let all = Ranges::all();
-        self.send(
-            own,
-            Command::Subscribe {
-                log: own,
-                user: Arc::clone(user),
-                ranges: all,
-                head: memberships.head,
-            },
-        );
-        for (conversation, ranges, head) in memberships.conversations {
-            let log = LogId::Conversation(conversation);
+        let mut logs = Vec::with_capacity(memberships.conversations.len() + 1);
+        let mut subscribe = |log: LogId, ranges: Ranges, head: Seq| {
             logs.push(log);
-            self.send(
+            let (user, read_at, after) = (Arc::clone(user), head, head);
+            let subscribe = Subscribe {
                 log,
-                Command::Subscribe {
-                    log,
-                    user: Arc::clone(user),
-                    ranges,
-                    head,
-                },
-            );
+                user,
+                ranges,
+                read_at,
+                after,
+            };
+            self.send(log, Command::Subscribe(subscribe));
+        };
+        for (conversation, ranges, head) in memberships.conversations {
+            subscribe(LogId::Conversation(conversation), ranges, head);
         }
+        // The user's own log comes last: what it says of conversations then finds them subscribed.
+        subscribe(LogId::User(user.id), Ranges::all(), memberships.head);
         for logs in logs.chunks(1000) {
             self.look(logs).await;
         }

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::device::{Device, lock};
 use super::users::OnlineUser;
-use super::{Delivery, Hub, Item};
+use super::{Closed, Delivery, Hub, Item};
 use crate::rules::{Row, RowKey};
 use crate::{ConversationId, EventKind, LogId, Ranges, Seq, UserId, Viewer};
 
@@ -34,13 +34,8 @@ pub(crate) enum Command {
     Hint { log: LogId, seq: Seq },
     /// A hole had its time to fill by itself.
     Fetch { log: LogId },
-    /// A user becomes live on a log that stood at `head` when the ranges were read.
-    Subscribe {
-        log: LogId,
-        user: Arc<OnlineUser>,
-        ranges: Ranges,
-        head: Seq,
-    },
+    /// A user becomes live on a log.
+    Subscribe(Subscribe),
     /// A user is gone from this node.
     Unsubscribe { log: LogId, user: Arc<OnlineUser> },
     /// A user cleared a conversation.
@@ -68,6 +63,17 @@ pub(crate) enum Command {
     Stop,
 }
 
+/// A user who becomes live on a log.
+pub(crate) struct Subscribe {
+    pub(crate) log: LogId,
+    pub(crate) user: Arc<OnlineUser>,
+    pub(crate) ranges: Ranges,
+    /// Where the log stood when the ranges were read.
+    pub(crate) read_at: Seq,
+    /// If nobody is live on the log yet, what follows this seq is delivered.
+    pub(crate) after: Seq,
+}
+
 /// The outcome of a write, for the device that submitted it.
 pub(crate) struct Answer {
     pub(crate) device: Arc<Device>,
@@ -78,6 +84,8 @@ pub(crate) struct Answer {
 struct OpenLog {
     /// Delivered up to here.
     last: Seq,
+    /// Memberships read at this seq or later still hold: nobody left since.
+    settled: Seq,
     subscribers: Vec<Subscriber>,
     hole: Option<Box<Hole>>,
 }
@@ -158,12 +166,7 @@ impl Shard {
                 }
                 Command::Hint { log, seq } => shard.hint(log, seq),
                 Command::Fetch { log } => shard.read(log),
-                Command::Subscribe {
-                    log,
-                    user,
-                    ranges,
-                    head,
-                } => shard.subscribe(log, user, ranges, head),
+                Command::Subscribe(subscribe) => shard.subscribe(subscribe),
                 Command::Unsubscribe { log, user } => shard.unsubscribe(log, &user),
                 Command::Clear { log, user, through } => shard.clear(log, user, through),
                 Command::GoLive { log, device, reply } => {
@@ -234,7 +237,14 @@ impl Shard {
         }
         let join = |shard: &mut Self, user: UserId, from: Seq| {
             if let Some(user) = shard.hub.users.get(user) {
-                shard.subscribe(log, user, Ranges::from_seq(from), seq - 1);
+                let (ranges, after) = (Ranges::from_seq(from), seq - 1);
+                shard.subscribe(Subscribe {
+                    log,
+                    user,
+                    ranges,
+                    read_at: seq,
+                    after,
+                });
             }
         };
         match &delivery.event.kind {
@@ -272,6 +282,7 @@ impl Shard {
         }
         match (&delivery.event.kind, log) {
             (EventKind::Left { user }, _) => {
+                open.settled = open.settled.max(open.last);
                 if let Some(user) = self.hub.users.get(*user) {
                     self.unsubscribe(log, &user);
                 }
@@ -303,34 +314,44 @@ impl Shard {
         }
     }
 
-    /// A user who is connected here joined a conversation, maybe through another node: makes sure they are live on it. The
-    /// ranges come from the store, as does what happened since they joined.
+    /// A user who is connected here joined a conversation, maybe through another node: makes sure they are live on it from
+    /// that event on.
     fn added(&self, user: UserId, conversation: ConversationId, seq: Seq) {
+        let log = LogId::Conversation(conversation);
+        if let Some(user) = self.hub.users.get(user)
+            && user.place(log).is_none()
+        {
+            self.look_up(user, conversation, seq.saturating_sub(1));
+        }
+    }
+
+    /// Reads a membership, then subscribes by it.
+    fn look_up(&self, user: Arc<OnlineUser>, conversation: ConversationId, after: Seq) {
         let hub = Arc::clone(&self.hub);
         let log = LogId::Conversation(conversation);
-        let Some(user) = hub.users.get(user) else {
-            return;
-        };
-        if user.place(log).is_some() {
-            return;
-        }
         tokio::spawn(async move {
             let keys = vec![RowKey::Member(conversation, user.id), RowKey::Head(log)];
-            if let Ok(rows) = hub.store.rows(keys).await
-                && let [Some(Row::Member(member)), Some(Row::Head(head))] = &rows[..]
-                && member.role.is_some()
-            {
-                let ranges = member.ranges.clone();
-                hub.send(
-                    log,
-                    Command::Subscribe {
-                        log,
-                        user,
-                        ranges,
-                        head: seq.saturating_sub(1),
-                    },
-                );
-                hub.send(log, Command::Hint { log, seq: head.seq });
+            match hub.store.rows(keys).await.as_deref() {
+                Ok([Some(Row::Member(member)), Some(Row::Head(head))]) => {
+                    if member.role.is_some() {
+                        let (ranges, read_at) = (member.ranges.clone(), head.seq);
+                        let subscribe = Subscribe {
+                            log,
+                            user,
+                            ranges,
+                            read_at,
+                            after,
+                        };
+                        hub.send(log, Command::Subscribe(subscribe));
+                        hub.send(log, Command::Hint { log, seq: read_at });
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    // Without the store it cannot be known what this user may see: their devices have to come again.
+                    tracing::warn!(%error, "a membership could not be read");
+                    hub.close(user.id, None, Closed::Unavailable);
+                }
             }
         });
     }
@@ -477,19 +498,34 @@ impl Shard {
         });
     }
 
-    fn subscribe(&mut self, log: LogId, user: Arc<OnlineUser>, ranges: Ranges, head: Seq) {
+    fn subscribe(&mut self, subscribe: Subscribe) {
+        let Subscribe {
+            log,
+            user,
+            ranges,
+            read_at,
+            after,
+        } = subscribe;
         if user.place(log).is_some() {
             return;
         }
         let hub = &self.hub;
         let open = self.logs.entry(log).or_insert_with(|| {
             hub.watch(log, true);
+            let (subscribers, hole) = (Vec::new(), None);
             OpenLog {
-                last: head,
-                subscribers: Vec::new(),
-                hole: None,
+                last: after,
+                settled: read_at,
+                subscribers,
+                hole,
             }
         });
+        if read_at < open.settled
+            && let LogId::Conversation(conversation) = log
+        {
+            // Somebody left since the ranges were read; it may have been this user.
+            return self.look_up(user, conversation, after);
+        }
         user.set_place(
             log,
             u32::try_from(open.subscribers.len()).unwrap_or(u32::MAX),
@@ -499,12 +535,8 @@ impl Shard {
             ranges: Visible::new(ranges),
         });
         // Who left meanwhile was told to forget the logs known then; this one may have come too late.
-        if !self
-            .hub
-            .users
-            .get(user.id)
-            .is_some_and(|online| Arc::ptr_eq(&online, &user))
-        {
+        let online = self.hub.users.get(user.id);
+        if !online.is_some_and(|online| Arc::ptr_eq(&online, &user)) {
             self.unsubscribe(log, &user);
         }
     }

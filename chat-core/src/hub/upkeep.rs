@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -91,6 +92,13 @@ pub(super) fn start(hub: &Arc<Hub>) {
                 () = stop.closed() => return,
             }
             let Some(hub) = weak.upgrade() else { return };
+            if hub.connections.load(Ordering::Relaxed) == 0 {
+                // Nobody is here: nothing to do by the clock until somebody comes.
+                tokio::select! {
+                    () = hub.arrived.notified() => {}
+                    () = stop.closed() => return,
+                }
+            }
             hub.expiries.close_expired();
             if swept.elapsed() >= sweep {
                 swept = Instant::now();
