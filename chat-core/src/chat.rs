@@ -1,21 +1,18 @@
 //! The handle a service holds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use tokio::sync::{OnceCell, oneshot};
+use tokio::sync::oneshot;
 
-use crate::committer::{Committer, Reply};
-use crate::hub::{Device, Hub, answer};
-use crate::rate::Rates;
+use crate::committer::Reply;
+use crate::hub::Hub;
+use crate::node::Node;
 use crate::rules::{Row, RowKey};
 use crate::{
-    Account, Accounts, Actor, Bus, Change, Closed, Committed, Connection, ConversationId, Error,
-    FeedEntry, Format, Hint, Identity, InboxCursor, InboxEntry, LOCAL, Limits, LogId, LogPage,
-    Login, LoginId, Member, Message, Policy, Prepared, Seq, Span, Store, Target, User, UserId,
-    Verdict, Viewer, Write, fold_name, prepare,
+    Bus, Closed, Committed, Connection, ConversationId, Error, FeedEntry, Format, Hint, Identity,
+    InboxCursor, InboxEntry, Limits, LogId, LogPage, Login, LoginId, Member, Message, Policy,
+    Prepared, Seq, Span, Store, User, UserId, Viewer, Write, fold_name,
 };
 
 /// A chat over one store: cheap to clone, usable from any task of the runtime it was built on. Dropping the last clone and
@@ -23,22 +20,6 @@ use crate::{
 #[derive(Clone)]
 pub struct Chat {
     node: Arc<Node>,
-}
-
-/// What a [`Chat`] and its connections share.
-pub(crate) struct Node {
-    pub(crate) hub: Arc<Hub>,
-    committer: Committer,
-    policy: Option<Arc<dyn Policy>>,
-    rates: Rates,
-    secret: OnceCell<[u8; 32]>,
-    draining: AtomicBool,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.hub.stop();
-    }
 }
 
 /// What a [`Chat`] is built of.
@@ -75,144 +56,8 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> Chat {
         let hub = Hub::start(self.store, Arc::new(self.limits), self.bus);
-        let node = Node {
-            committer: Committer::start(Arc::clone(&hub)),
-            hub,
-            policy: self.policy,
-            rates: Rates::default(),
-            secret: OnceCell::new(),
-            draining: AtomicBool::new(false),
-        };
         Chat {
-            node: Arc::new(node),
-        }
-    }
-}
-
-impl Node {
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.hub.limits
-    }
-
-    async fn secret(&self) -> Result<&[u8; 32], Error> {
-        self.secret
-            .get_or_try_init(|| async {
-                match self.hub.store.rows(vec![RowKey::Secret()]).await?.pop() {
-                    Some(Some(Row::Secret(secret))) => Ok(secret),
-                    _ => Err(Error::internal(
-                        "the store has no secret: it was not opened properly",
-                    )),
-                }
-            })
-            .await
-    }
-
-    fn open(&self) -> Result<(), Error> {
-        if self.draining.load(Ordering::Acquire) {
-            return Err(Error::unavailable("the chat is shutting down"));
-        }
-        Ok(())
-    }
-
-    /// Whether the sender's rate allows a write now.
-    fn rate(&self, write: &Write) -> Result<(), Error> {
-        match write.actor {
-            Actor::Host => Ok(()),
-            Actor::User(user) => {
-                let limits = self.limits();
-                self.rates.take(
-                    user,
-                    prepare::cost(write),
-                    limits.message_rate,
-                    limits.message_burst,
-                )
-            }
-        }
-    }
-
-    /// [`Chat::prepare`] where nothing has to be waited for; `None` where something has.
-    fn prepare_now(&self, write: &Write) -> Option<Result<Prepared, Error>> {
-        let secret = self.secret.get()?;
-        if self.policy.is_some() {
-            return None;
-        }
-        if let Err(error) = self.check(write) {
-            return Some(Err(error));
-        }
-        // Who writes too often may be retrying what is done already: that takes a look into the store.
-        self.rate(write).ok()?;
-        Some(prepare::digest(secret, write).map(|digest| Prepared {
-            write: write.clone(),
-            digest,
-        }))
-    }
-
-    fn check(&self, write: &Write) -> Result<(), Error> {
-        self.open()?;
-        if write.actor == Actor::Host {
-            Ok(())
-        } else {
-            prepare::check_sizes(write, self.limits())
-        }
-    }
-
-    async fn prepare(&self, mut write: Write) -> Result<Prepared, Error> {
-        self.check(&write)?;
-        let digest = prepare::digest(self.secret().await?, &write)?;
-        if write.actor == Actor::Host {
-            return Ok(Prepared { write, digest });
-        }
-        let rate = self.rate(&write);
-        if rate.is_err() || self.policy.is_some() {
-            let done = self
-                .hub
-                .store
-                .rows(vec![RowKey::Done(write.key, write.actor)])
-                .await?;
-            if matches!(done[..], [Some(_)]) {
-                // Done already: the store gives the same answer again, whatever rate and policy say today.
-                return Ok(Prepared { write, digest });
-            }
-            rate?;
-        }
-        if let Some(policy) = &self.policy
-            && let Verdict::Replace(changes) =
-                prepare::ask(policy.check(&write), self.limits().policy_timeout).await?
-        {
-            write.changes = changes;
-            prepare::check_sizes(&write, self.limits())?;
-        }
-        Ok(Prepared { write, digest })
-    }
-
-    /// A connection's write: straight to the store where it can, else through a task that keeps the order.
-    pub(crate) fn submit(self: &Arc<Self>, device: &Arc<Device>, reference: u64, write: Write) {
-        if device.is_straight()
-            && let Some(prepared) = self.prepare_now(&write)
-        {
-            return self.hand_in(device, reference, prepared);
-        }
-        if device.queue(reference, write) {
-            let (node, device) = (Arc::clone(self), Arc::clone(device));
-            tokio::spawn(async move {
-                while let Some((reference, write)) = device.next_queued() {
-                    let prepared = node.prepare(write).await;
-                    node.hand_in(&device, reference, prepared);
-                }
-            });
-        }
-    }
-
-    fn hand_in(&self, device: &Arc<Device>, reference: u64, prepared: Result<Prepared, Error>) {
-        let refused = match prepared {
-            Ok(prepared) => {
-                let reply = Reply::Device(Arc::clone(device), reference);
-                self.committer.hand_in(prepared, reply).err()
-            }
-            Err(error) => Some(error),
-        };
-        if let Some(error) = refused {
-            device.answer(answer(Arc::clone(device), reference, &Err(error)).item);
+            node: Arc::new(Node::new(hub, self.policy)),
         }
     }
 }
@@ -444,7 +289,7 @@ impl Chat {
     /// # Errors
     /// What the store says when it is closed.
     pub async fn drain(&self, patience: Duration) -> Result<(), Error> {
-        self.node.draining.store(true, Ordering::Release);
+        self.node.refuse();
         let gone = async {
             self.node.committer.idle().await;
             self.node.hub.flush().await;
@@ -481,62 +326,7 @@ impl Chat {
         limit.clamp(1, self.limits().page)
     }
 
-    async fn row(&self, key: RowKey) -> Result<Option<Row>, Error> {
+    pub(crate) async fn row(&self, key: RowKey) -> Result<Option<Row>, Error> {
         Ok(self.store().rows(vec![key]).await?.pop().flatten())
-    }
-}
-
-#[async_trait]
-impl Accounts for Chat {
-    async fn account(&self, subject: &str) -> Result<Option<Account>, Error> {
-        let Some(user) = self.user_by_subject(LOCAL, subject).await? else {
-            return Ok(None);
-        };
-        match self.row(RowKey::Credential(user.id)).await? {
-            Some(Row::Credential(hash)) => Ok(Some(Account { user, hash })),
-            _ => Ok(None),
-        }
-    }
-
-    async fn register(&self, subject: &str, name: &str, hash: &str) -> Result<User, Error> {
-        let target = Target::Subject {
-            provider: LOCAL.to_owned(),
-            subject: subject.to_owned(),
-        };
-        let changes = vec![
-            Change::Register {
-                name: name.to_owned(),
-            },
-            Change::SetCredential {
-                expected: None,
-                hash: hash.to_owned(),
-            },
-        ];
-        let committed = self
-            .commit(Write::new(Actor::Host, target, changes))
-            .await?;
-        let id = committed
-            .user
-            .ok_or_else(|| Error::internal("a registration named no user"))?;
-        self.user(id).await
-    }
-
-    async fn set_hash(
-        &self,
-        user: UserId,
-        expected: &str,
-        hash: &str,
-        revoke: bool,
-    ) -> Result<(), Error> {
-        let mut changes = vec![Change::SetCredential {
-            expected: Some(expected.to_owned()),
-            hash: hash.to_owned(),
-        }];
-        if revoke {
-            changes.push(Change::RevokeLogins { login: None });
-        }
-        self.commit(Write::new(Actor::Host, Target::User(user), changes))
-            .await
-            .map(|_| ())
     }
 }

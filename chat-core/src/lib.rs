@@ -2,6 +2,7 @@
 //!
 //! A service builds a [`Chat`] over a [`Store`], writes with [`Chat::commit`] and reads live with [`Chat::connect`].
 
+mod accounts;
 mod auth;
 mod bus;
 mod chat;
@@ -13,6 +14,7 @@ mod id;
 pub mod kv;
 mod limits;
 mod model;
+mod node;
 mod policy;
 mod prepare;
 mod rate;
@@ -22,9 +24,9 @@ mod store;
 mod time;
 mod write;
 
+pub use accounts::{Account, Accounts};
 pub use auth::{
-    Account, Accounts, Authenticator, Claims, Identity, LOCAL, PasswordCheck, PasswordHasher,
-    Reach, TokenService,
+    Authenticator, Claims, Identity, LOCAL, PasswordCheck, PasswordHasher, Reach, TokenService,
 };
 pub use bus::{Bus, BusEvent, Hint, LocalBus};
 pub use chat::{Builder, Chat};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::{Closed, Delivery, Device, Hidden, Item};
-use crate::chat::Node;
+use crate::node::Node;
 use crate::{Error, ErrorKind, Identity, LogId, LogPage, Seq, Write};
 
 /// One connected device. Dropping it disconnects; what it submitted is still committed.

@@ -6,6 +6,7 @@
 mod connection;
 mod delivery;
 mod device;
+mod gate;
 mod shard;
 mod upkeep;
 mod users;
