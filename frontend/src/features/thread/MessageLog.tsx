@@ -9,7 +9,7 @@ import { Spinner } from '../../ui/Spinner'
 import { LogScroller } from './LogScroller'
 import styles from './MessageLog.module.css'
 import { MessageRow, PendingRow } from './MessageRow'
-import { buildRows } from './rows'
+import { buildRows, firstUnread } from './rows'
 import { useViewing } from './useViewing'
 
 interface Props {
@@ -33,7 +33,11 @@ export function MessageLog({ target, name, isGroup }: Props) {
   )
   const mine = useMemo(() => sends.filter((send) => sameTarget(send.target, target)), [sends, target])
   const items = thread?.items ?? NONE
-  const rows = useMemo(() => buildRows(items, mine, me.id), [items, mine, me.id])
+  // Reading takes the count away, but the line stays where it was when the thread was opened.
+  const [unreadAtOpen] = useState(unread)
+  const [newFrom, setNewFrom] = useState<number | null>()
+  if (newFrom === undefined && thread?.status === 'ready') setNewFrom(firstUnread(items, unreadAtOpen, me.id))
+  const rows = useMemo(() => buildRows(items, mine, me.id, newFrom ?? null), [items, mine, me.id, newFrom])
   const [atEnd, setAtEnd] = useState(true)
   const scroller = useRef<LogScroller>(null)
   const newestSend = mine.at(-1)?.id ?? 0
@@ -109,6 +113,10 @@ export function MessageLog({ target, name, isGroup }: Props) {
               row.type === 'day' ? (
                 <li key={row.key} className={styles.day}>
                   <time dateTime={row.timestamp}>{dayLabel(row.timestamp)}</time>
+                </li>
+              ) : row.type === 'new' ? (
+                <li key={row.key} className={styles.new}>
+                  New messages
                 </li>
               ) : row.type === 'message' ? (
                 <MessageRow
