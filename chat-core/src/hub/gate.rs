@@ -175,8 +175,9 @@ impl Shard {
         };
         hole.fetching = false;
         let Some(events) = events else { return };
-        if events.is_empty() {
-            // The hint promised more than there is.
+        let next = *last + 1;
+        if events.first().is_none_or(|first| first.event.seq > next) {
+            // The hint promised what the store does not have.
             hole.target = *last;
         }
         for delivery in events {
