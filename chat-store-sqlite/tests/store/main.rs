@@ -1,0 +1,10 @@
+//! `SqliteStore` on real files: opening, what stays, processes that are killed and disks that fail.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+mod opening;
