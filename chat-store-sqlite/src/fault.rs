@@ -73,3 +73,29 @@ impl From<Fault> for Error {
         .with_source(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chat_core::ErrorKind::{Busy, Internal, Unavailable};
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn a_failed_sync_stays_a_full_disk_passes() {
+        for (code, passes, kind) in [
+            (ffi::SQLITE_FULL, true, Unavailable),
+            (ffi::SQLITE_BUSY, true, Busy),
+            (ffi::SQLITE_BUSY_SNAPSHOT, true, Busy),
+            (ffi::SQLITE_IOERR_FSYNC, false, Unavailable),
+            (ffi::SQLITE_IOERR_WRITE, false, Unavailable),
+            (ffi::SQLITE_CORRUPT, false, Internal),
+            (ffi::SQLITE_CONSTRAINT, false, Internal),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let fault = Fault::Sql(error);
+            assert_eq!(fault.passes(), passes, "{fault:?}");
+            assert_eq!(Error::from(fault).kind(), kind, "{code}");
+        }
+    }
+}

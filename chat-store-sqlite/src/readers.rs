@@ -83,6 +83,12 @@ impl Readers {
         self.pause.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a read could begin now.
+    #[cfg(test)]
+    pub(crate) fn try_read(&self) -> bool {
+        self.pause.try_read().is_ok()
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
         // A list of connections is whole whatever panicked.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)

@@ -125,7 +125,7 @@ async fn reads_that_never_cease_do_not_make_the_log_grow_for_good() {
     // The read holds up a pass beside it …
     let (log, copied) = writer::log_and_copied(db, writer::PASSIVE).unwrap();
     assert!(copied < log, "{copied} of {log}");
-    // … and a checkpoint waits until it ended.
+    // … and a checkpoint waits until it ended, and holds up others meanwhile.
     let checkpoint = tokio::task::spawn_blocking({
         let readers = Arc::clone(&store.readers);
         move || {
@@ -134,6 +134,10 @@ async fn reads_that_never_cease_do_not_make_the_log_grow_for_good() {
             writer::log_and_copied(db, writer::NOOP).unwrap()
         }
     });
+    while !checkpoint.is_finished() && store.readers.try_read() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!checkpoint.is_finished());
     end.send(()).unwrap();
     read.await.unwrap().unwrap();
     let (log, copied) = checkpoint.await.unwrap();

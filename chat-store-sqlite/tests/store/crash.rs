@@ -256,7 +256,8 @@ fn on_a_failing_disk() {
         tell("");
         tell(&format!("conversation {conversation}"));
         let mut committed = 0;
-        let text = "x".repeat(20_000);
+        // Large, so that where this one fails a small one would still fit.
+        let text = "x".repeat(200_000);
         loop {
             match commit(&store, post(ada, conversation, &text)).await {
                 Ok(done) => tell(&format!("committed {}", done.first)),
