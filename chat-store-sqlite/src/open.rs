@@ -55,8 +55,14 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         return Err(OpenError::Denied { file });
     }
     prepare(&writer, options).map_err(|error| explain(&file, error))?;
-    if !settle(&writer).map_err(|error| explain(&file, error))? {
-        return Err(OpenError::Busy { file });
+    match settle(&writer) {
+        Ok(true) => {}
+        Ok(false) => return Err(OpenError::Busy { file }),
+        // Found out while copying, and the log was synced before that: what is there can be read.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+            tracing::warn!("the disk is full: no commit will succeed until there is space");
+        }
+        Err(error) => return Err(explain(&file, error)),
     }
     if version < schema::VERSION {
         let mut secret = [0; 32];

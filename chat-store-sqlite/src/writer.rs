@@ -101,11 +101,12 @@ impl Writer {
         let Some((db, lock)) = self.held.take() else {
             return Ok(());
         };
-        // A failure loses nothing: the log is on disk and is read when the database is opened next.
-        let settled = open::settle(&db).map_err(Fault::Sql);
+        if let Err(error) = open::settle(&db) {
+            // Nothing is lost: the log is on disk and is read when the database is opened next.
+            tracing::warn!(%error, "the log could not be copied into the database at the end");
+        }
         let ended = db.close().map_err(|(_, error)| Fault::Sql(error));
         drop(lock);
-        settled?;
         Ok(ended?)
     }
 }
