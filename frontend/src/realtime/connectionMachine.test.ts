@@ -107,8 +107,8 @@ describe('each rule', () => {
     expect(waits).toEqual([500, 1000, 2000, 4000])
   })
 
-  test('flooding waits at least ten seconds', () => {
-    const { state } = step(live, { type: 'closed', code: 4029, now: 0, random: 0 })
+  test.each([4029, 4009])('one who was too much waits at least ten seconds (%i)', (code) => {
+    const { state } = step(live, { type: 'closed', code, now: 0, random: 0 })
     expect(state).toMatchObject({ name: 'waiting', retryAt: 10_000 })
   })
 

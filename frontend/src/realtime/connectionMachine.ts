@@ -39,9 +39,10 @@ export interface Step {
   effects: Effect[]
 }
 
-export const CLOSE_LOGIN = 1008
-export const CLOSE_FLOODING = 4029
-const FLOODING_FLOOR_MS = 10_000
+const CLOSE_LOGIN = 1008
+/** Flooding, and too many sockets of one user: coming back at once would only go on with it. */
+const CLOSE_UNWELCOME = [4029, 4009]
+const UNWELCOME_FLOOR_MS = 10_000
 
 export const IDLE: ConnectionState = { name: 'idle' }
 
@@ -99,7 +100,7 @@ export function step(state: ConnectionState, event: ConnectionEvent): Step {
         attemptOf(state),
         event.now,
         event.random,
-        event.code === CLOSE_FLOODING ? FLOODING_FLOOR_MS : 0,
+        CLOSE_UNWELCOME.includes(event.code) ? UNWELCOME_FLOOR_MS : 0,
         [],
       )
     case 'timer':

@@ -77,6 +77,11 @@ test('a page that does not join leaves the reader where they are, with the rest 
   expect(withLive(after, message(201))).toBe(after)
 })
 
+test('an edge that failed is tried again once the server answers', () => {
+  const thread = { ...withLatest(LOADING, run(1, 50), true), older: 'error', newer: 'error' } as const
+  expect(refreshed(thread, run(1, 50), true)).toMatchObject({ older: 'idle', newer: 'idle' })
+})
+
 test('what the page no longer has is gone, and what it changed is changed', () => {
   const before = withLatest(LOADING, run(1, 10), false)
   const page = run(1, 10).filter((item) => item.id !== 4)

@@ -85,9 +85,12 @@ export function withLatest(thread: Thread, page: readonly Message[], full: boole
 
 /** The same, without taking away what a reader is looking at: a hole is left for `withNewer` to fill. */
 export function refreshed(thread: Thread, page: readonly Message[], full: boolean): Thread {
-  if (thread.status !== 'ready' || thread.items.length === 0) return withLatest(thread, page, full)
-  if (thread.hasNewer) return thread
-  return joins(thread, page, full) ? withLatest(thread, page, full) : { ...thread, hasNewer: true }
+  // The server answers again, so what failed at the edges may be tried again.
+  const edge = (state: EdgeState) => (state === 'error' ? 'idle' : state)
+  const calm: Thread = { ...thread, older: edge(thread.older), newer: edge(thread.newer) }
+  if (calm.status !== 'ready' || calm.items.length === 0) return withLatest(calm, page, full)
+  if (calm.hasNewer) return calm
+  return joins(calm, page, full) ? withLatest(calm, page, full) : { ...calm, hasNewer: true }
 }
 
 export function withOlder(thread: Thread, page: readonly Message[], full: boolean): Thread {
