@@ -220,6 +220,37 @@ impl Chat {
         }
     }
 
+    /// A user as a viewer may know them: oneself, the other one of a direct conversation, and who is or was in a conversation
+    /// that one is a member of now.
+    ///
+    /// # Errors
+    /// `NotFound` for anybody else.
+    pub async fn known_user(&self, viewer: Viewer, id: UserId) -> Result<User, Error> {
+        match viewer {
+            Viewer::User(me) if me != id && !self.share(me, id).await? => {
+                Err(Error::not_found("there is no such user"))
+            }
+            _ => self.user(id).await,
+        }
+    }
+
+    /// Whether two users have a conversation in common, seen by the first.
+    async fn share(&self, me: UserId, other: UserId) -> Result<bool, Error> {
+        let pair = RowKey::Direct(me.min(other), me.max(other));
+        if self.row(pair).await?.is_some() {
+            return Ok(true);
+        }
+        let mine = self.store().memberships(me).await?.conversations;
+        for part in mine.chunks(1000) {
+            let keys = part.iter().map(|(id, ..)| RowKey::Member(*id, other));
+            let rows = self.store().rows(keys.collect()).await?;
+            if rows.iter().any(Option::is_some) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// A user by provider and subject. For the host.
     ///
     /// # Errors
