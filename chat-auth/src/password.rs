@@ -43,10 +43,16 @@ impl Default for Cost {
     /// 19 MiB, 2 passes, 1 lane: what OWASP's Password Storage Cheat Sheet asks for at least. About 20 ms.
     fn default() -> Self {
         Self {
-            memory: 19 << 10,
-            passes: 2,
-            lanes: 1,
+            memory: Params::DEFAULT_M_COST,
+            passes: Params::DEFAULT_T_COST,
+            lanes: Params::DEFAULT_P_COST,
         }
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::with(Cost::default(), Params::DEFAULT)
     }
 }
 
@@ -84,13 +90,23 @@ impl Hasher {
             passes,
             lanes,
         } = cost;
-        let params = Params::new(memory, passes, lanes, None).map_err(|_| wrong())?;
+        Params::new(memory, passes, lanes, None)
+            .map(|params| Self::with(cost, params))
+            .map_err(|_| wrong())
+    }
+
+    fn with(cost: Cost, params: Params) -> Self {
+        let Cost {
+            memory,
+            passes,
+            lanes,
+        } = cost;
         let (salt, output) = ("A".repeat(22), "A".repeat(43));
-        Ok(Self {
+        Self {
             cost,
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             dummy: format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${output}"),
-        })
+        }
     }
 
     fn check(&self, password: &str, hash: &str) -> Result<PasswordCheck, Error> {

@@ -16,6 +16,9 @@ const LEEWAY: i64 = 30;
 /// What `use` says: no other kind of token that the same secret may sign is taken for an access token.
 const USE: &str = "access";
 
+/// All that is said of a token that is refused.
+pub(crate) const NOT_VALID: &str = "this login is not valid: log in again";
+
 /// Makes and checks access tokens. Times in them are whole seconds: issuing rounds both down.
 ///
 /// Exactly one form of token is accepted: this header (HS256, no hint where to find a key), this issuer and audience, and a
@@ -181,7 +184,7 @@ impl TokenService for Jwt {
 
     fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Error> {
         self.read(token, now.millis().div_euclid(1000))
-            .ok_or_else(|| Error::forbidden("the login is not valid: log in again"))
+            .ok_or_else(|| Error::forbidden(NOT_VALID))
     }
 }
 

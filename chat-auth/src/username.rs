@@ -12,6 +12,8 @@ use unicode_security::{MixedScript, RestrictionLevel, RestrictionLevelDetection,
 pub const MAX_USERNAME: usize = 32;
 /// Bytes of input that is looked at: enough for the longest name however it is composed, little enough to normalise.
 const MAX_INPUT: usize = 1024;
+/// Bytes of the longest subject a store keeps.
+const MAX_SUBJECT: usize = 256;
 /// What may stand between letters and digits.
 const JOINERS: &str = " _-.'@+";
 /// Marks on one letter: enough for every script in use.
@@ -151,6 +153,14 @@ pub fn canonical(name: &str) -> String {
         .flat_map(char::to_uppercase)
         .collect();
     fold_name(&upper).trim_matches(' ').to_owned()
+}
+
+/// What to look up for somebody who logs in; `None` for what cannot be a name. The rules for new names do not count here: those
+/// that the host gave out or brought from elsewhere are found, too.
+pub(crate) fn lookup(input: &str) -> Option<String> {
+    let name = (input.len() <= MAX_INPUT).then(|| canonical(input))?;
+    let sound = !name.is_empty() && name.len() <= MAX_SUBJECT && !name.contains(char::is_control);
+    sound.then_some(name)
 }
 
 fn too_long() -> Error {

@@ -109,7 +109,7 @@ fn cheap() -> Hasher {
 
 #[test]
 fn new_hashes_are_argon2id_at_the_cost_asked_for() {
-    let hasher = Hasher::new(Cost::default()).unwrap();
+    let hasher = Hasher::default();
     let hash = hasher.hash("a new password").unwrap();
     assert!(
         hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
