@@ -8,7 +8,7 @@ use crate::{
     Viewer, Window,
 };
 
-/// One moment of a store. All reads through one snapshot see the same commits, whole groups only, all of them durable.
+/// One moment of a store; a whole one is in the docs of [`crate::Store`]. All reads through one snapshot see the same commits, whole groups only, all of them durable.
 pub trait Snapshot {
     /// A row by key.
     fn row(&self, key: &RowKey) -> Result<Option<Row>, Error>;

@@ -24,6 +24,176 @@ use crate::{
 ///
 /// The laws are plain functions in [`crate::conformance`]; run them on your store with its macro. For an engine that gets,
 /// scans and applies bytes, [`crate::kv::KvStore`] is a whole store already.
+///
+/// # A complete store
+/// Slow and forgetful, but it obeys every law that outlives no restart:
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::sync::{Mutex, MutexGuard, PoisonError};
+///
+/// use async_trait::async_trait;
+/// use chat_core::rules::{EventRow, Group, Row, RowKey, Step};
+/// use chat_core::snapshot::{self, Snapshot};
+/// use chat_core::*;
+///
+/// #[derive(Default)]
+/// struct Moment {
+///     rows: BTreeMap<RowKey, Row>,
+///     /// Every event in the order of commits: its position in the feed is its place here.
+///     order: Vec<(LogId, Seq)>,
+/// }
+///
+/// impl Moment {
+///     fn event(&self, log: LogId, seq: Seq) -> Option<EventRow> {
+///         match self.rows.get(&RowKey::Event(log, seq)) {
+///             Some(Row::Event(row)) => Some(row.clone()),
+///             _ => None,
+///         }
+///     }
+/// }
+///
+/// impl Snapshot for Moment {
+///     fn row(&self, key: &RowKey) -> Result<Option<Row>, Error> {
+///         Ok(self.rows.get(key).cloned())
+///     }
+///     fn events(
+///         &self, log: LogId, first: Seq, last: Seq, newest_first: bool, limit: usize,
+///     ) -> Result<Vec<(Seq, EventRow)>, Error> {
+///         let all = (first..=last).filter_map(|seq| Some((seq, self.event(log, seq)?)));
+///         Ok(if newest_first { all.rev().take(limit).collect() } else { all.take(limit).collect() })
+///     }
+///     fn members(
+///         &self, of: ConversationId, after: Option<UserId>, limit: usize,
+///     ) -> Result<Vec<Member>, Error> {
+///         let members = self.rows.values().filter_map(|row| match row {
+///             Row::Member(member) if member.conversation == of && Some(member.user) > after => Some(member.clone()),
+///             _ => None,
+///         });
+///         Ok(members.take(limit).collect())
+///     }
+///     fn memberships(&self, user: UserId) -> Result<Vec<(Member, Head)>, Error> {
+///         let members = self.rows.values().filter_map(|row| match row {
+///             Row::Member(member) if member.user == user => {
+///                 let head = self.rows.get(&RowKey::Head(member.conversation.into()));
+///                 Some((member.clone(), if let Some(Row::Head(head)) = head { *head } else { Head::default() }))
+///             }
+///             _ => None,
+///         });
+///         Ok(members.collect())
+///     }
+///     fn suffixes(
+///         &self, part: &str, after: Option<&(String, UserId)>, limit: usize,
+///     ) -> Result<Vec<(String, UserId)>, Error> {
+///         let found = self.rows.keys().filter_map(|key| match key {
+///             RowKey::Suffix(text, user) if text.starts_with(part) => Some((text.clone(), *user)),
+///             _ => None,
+///         });
+///         Ok(found.filter(|key| after.is_none_or(|after| key > after)).take(limit).collect())
+///     }
+///     fn feed(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogId, Seq, EventRow)>, Error> {
+///         let from = self.order.iter().zip(1..).skip(after as usize);
+///         Ok(from.filter_map(|(&(log, seq), at)| Some((at, log, seq, self.event(log, seq)?))).take(limit).collect())
+///     }
+/// }
+///
+/// struct Tiny(Mutex<Moment>);
+///
+/// impl Tiny {
+///     fn new() -> Self {
+///         let mut moment = Moment::default();
+///         // 32 random bytes, made with the store.
+///         moment.rows.insert(RowKey::Secret(), Row::Secret([7; 32]));
+///         Self(Mutex::new(moment))
+///     }
+///     fn now(&self) -> MutexGuard<'_, Moment> {
+///         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl Store for Tiny {
+///     async fn commit(&self, writes: Vec<Prepared>) -> Vec<Result<Committed, Error>> {
+///         let mut moment = self.now();
+///         let mut group = Group::new(writes, Timestamp::now());
+///         loop {
+///             match group.step() {
+///                 Step::Need(keys) => {
+///                     for key in keys {
+///                         let row = moment.rows.get(&key).cloned();
+///                         group.supply(key, row);
+///                     }
+///                 }
+///                 Step::Done(outcome) => {
+///                     for (key, row) in outcome.changes {
+///                         if let RowKey::Event(log, seq) = key
+///                             && !moment.rows.contains_key(&key)
+///                         {
+///                             moment.order.push((log, seq));
+///                         }
+///                         match row {
+///                             Some(row) => moment.rows.insert(key, row),
+///                             None => moment.rows.remove(&key),
+///                         };
+///                     }
+///                     return outcome.results;
+///                 }
+///             }
+///         }
+///     }
+///     async fn rows(&self, keys: Vec<RowKey>) -> Result<Vec<Option<Row>>, Error> {
+///         snapshot::rows(&*self.now(), &keys)
+///     }
+///     async fn log(&self, viewer: Viewer, log: LogId, after: Seq, limit: usize) -> Result<LogPage, Error> {
+///         snapshot::log(&*self.now(), viewer, log, after, limit)
+///     }
+///     async fn history(
+///         &self, viewer: Viewer, of: ConversationId, span: Span, limit: usize,
+///     ) -> Result<Vec<Message>, Error> {
+///         snapshot::history(&*self.now(), viewer, of, span, limit)
+///     }
+///     async fn inbox(
+///         &self, user: UserId, after: Option<InboxCursor>, limit: usize,
+///     ) -> Result<Vec<InboxEntry>, Error> {
+///         snapshot::inbox(&*self.now(), user, after, limit)
+///     }
+///     async fn entry(&self, user: UserId, of: ConversationId) -> Result<InboxEntry, Error> {
+///         snapshot::entry(&*self.now(), user, of)
+///     }
+///     async fn memberships(&self, user: UserId) -> Result<Memberships, Error> {
+///         snapshot::memberships(&*self.now(), user)
+///     }
+///     async fn members(
+///         &self, viewer: Viewer, of: ConversationId, after: Option<UserId>, limit: usize,
+///     ) -> Result<Vec<Member>, Error> {
+///         snapshot::members(&*self.now(), viewer, of, after, limit)
+///     }
+///     async fn find_users(&self, part: &str, limit: usize) -> Result<Vec<User>, Error> {
+///         snapshot::find_users(&*self.now(), part, limit)
+///     }
+///     async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
+///         snapshot::feed(&*self.now(), after, limit)
+///     }
+///     async fn close(&self) -> Result<(), Error> {
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// let chat = Chat::builder(Tiny::new()).build();
+/// let mut ids = Vec::new();
+/// for subject in ["ann", "bob"] {
+///     let target = Target::Subject { provider: "host".into(), subject: subject.into() };
+///     ids.extend(chat.commit(Write::new(Actor::Host, target, vec![])).await?.user);
+/// }
+/// let sent = chat.commit(Write::post(ids[0], Target::Direct(ids[0], ids[1]), "hello")).await?;
+/// let conversation = sent.conversation.ok_or_else(|| Error::internal("none"))?;
+/// let page = chat.history(Viewer::User(ids[1]), conversation, Span::Latest, 10).await?;
+/// assert_eq!(page[0].text(), Some("hello"));
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Commits a group: the outcome of each write in their order. A rejected write changes nothing and leaves the others
