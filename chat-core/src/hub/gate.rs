@@ -51,7 +51,10 @@ impl Shard {
 
     pub(super) async fn arrive(&mut self, log: LogId, delivery: Arc<Delivery>) {
         let seq = delivery.event.seq;
-        self.open_for_joiners(log, &delivery);
+        if !self.logs.contains_key(&log) {
+            // A log nobody here was live on opens with the event by which somebody here joins it.
+            self.join(log, &delivery);
+        }
         let Some(open) = self.logs.get_mut(&log) else {
             return;
         };
@@ -183,7 +186,6 @@ impl Shard {
         for delivery in events {
             let seq = delivery.event.seq;
             if self.logs.get(&log).is_some_and(|open| seq == open.last + 1) {
-                self.open_for_joiners(log, &delivery);
                 self.pass(log, delivery).await;
             }
         }

@@ -66,7 +66,7 @@ pub(crate) struct Subscribe {
     pub(crate) ranges: Ranges,
     /// Where the log stood when the ranges were read.
     pub(crate) read_at: Seq,
-    /// If nobody is live on the log yet, what follows this seq is delivered.
+    /// What follows this seq is delivered, as far as it has not passed here before.
     pub(crate) after: Seq,
 }
 
@@ -89,6 +89,8 @@ pub(super) struct OpenLog {
 struct Subscriber {
     user: Arc<OnlineUser>,
     ranges: Visible,
+    /// Live after this seq: what came before they joined may still have to pass.
+    after: Seq,
 }
 
 /// [`Ranges`], small in the usual case.
@@ -176,12 +178,9 @@ impl Shard {
         }
     }
 
-    /// A log nobody here was live on opens with the event by which somebody here joins it.
-    pub(super) fn open_for_joiners(&mut self, log: LogId, delivery: &Delivery) {
+    /// Subscribes those whom an event makes members, if they are connected here.
+    pub(super) fn join(&mut self, log: LogId, delivery: &Delivery) {
         let seq = delivery.event.seq;
-        if self.logs.get(&log).is_some_and(|open| open.last >= seq) {
-            return;
-        }
         let join = |shard: &mut Self, user: UserId, from: Seq| {
             if let Some(user) = shard.hub.users.get(user) {
                 let (ranges, after) = (Ranges::from_seq(from), seq - 1);
@@ -205,16 +204,23 @@ impl Shard {
         }
     }
 
-    /// Delivers the next event to all subscribers. Whoever it removes gets it as their last.
+    /// Delivers the next event to all subscribers. Whoever joins by it gets it as their first, whoever it removes as their
+    /// last.
     pub(super) async fn pass(&mut self, log: LogId, delivery: Arc<Delivery>) {
+        self.join(log, &delivery);
+        let seq = delivery.event.seq;
         let target = delivery.event.kind.target();
         let Some(open) = self.logs.get_mut(&log) else {
             return;
         };
-        open.last = delivery.event.seq;
+        open.last = seq;
         let mut count = 0;
         for subscriber in &open.subscribers {
-            let hidden = target.is_some_and(|target| !subscriber.ranges.contains(target));
+            if seq <= subscriber.after {
+                continue;
+            }
+            let hides = |seq| !subscriber.ranges.contains(seq);
+            let hidden = hides(seq) || target.is_some_and(hides);
             {
                 let devices = lock(&subscriber.user.devices);
                 for device in devices.iter() {
@@ -232,6 +238,12 @@ impl Shard {
                 open.settled = open.settled.max(open.last);
                 if let Some(user) = self.hub.users.get(*user) {
                     self.unsubscribe(log, &user);
+                    if let LogId::Conversation(id) = log
+                        && !self.logs.contains_key(&log)
+                    {
+                        // The log closed with its last reader here, who may be back already by an event that follows.
+                        self.look_up(user, id, seq);
+                    }
                 }
             }
             (EventKind::Added { conversation, seq }, LogId::User(user)) => {
@@ -334,7 +346,7 @@ impl Shard {
             let (subscribers, hole) = (Vec::new(), None);
             OpenLog {
                 last: after,
-                settled: read_at,
+                settled: after,
                 subscribers,
                 hole,
             }
@@ -352,6 +364,7 @@ impl Shard {
         open.subscribers.push(Subscriber {
             user: Arc::clone(&user),
             ranges: Visible::new(ranges),
+            after,
         });
         // Who left meanwhile was told to forget the logs known then; this one may have come too late.
         let online = self.hub.users.get(user.id);
