@@ -7,6 +7,8 @@ mod auth;
 mod bus;
 mod chat;
 mod committer;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod event;
 mod hub;
