@@ -1,5 +1,8 @@
 //! What [`KvStore`] adds to the laws: engines that fail, long values in parts, what a database opened again goes on with.
 
+#[cfg(feature = "conformance")]
+mod laws;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::ops::Range;
