@@ -89,6 +89,8 @@ pub(crate) mod fixed {
     pub(crate) const PINS: usize = 50;
     /// Bytes of a provider, subject or conversation key.
     pub(crate) const KEY: usize = 256;
+    /// Bytes of a user's name.
+    pub(crate) const NAME: usize = 256;
     /// Suffixes of a name that search finds.
     pub(crate) const SUFFIXES: usize = 64;
 }

@@ -145,6 +145,10 @@ fn save(rows: &mut Scratch<'_>, user: &User) {
 }
 
 fn sound_name(name: &str) -> Result<(), Stop> {
+    // Search keeps a name once from each of its characters on, so this bounds rows and their keys for the host too.
+    if name.len() > fixed::NAME {
+        return reject(Error::invalid("a name has at most 256 bytes"));
+    }
     if name.trim().is_empty() || name.chars().any(char::is_control) {
         return reject(Error::invalid(
             "a name has at least one visible and no control character",
