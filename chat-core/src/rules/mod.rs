@@ -103,7 +103,8 @@ impl Group {
         for index in self.results.len()..self.writes.len() {
             let mut scratch = Scratch::new(&self.rows, &self.changes, self.now);
             match decide(&mut scratch, &self.writes[index]) {
-                Err(Stop::Need) => missing.append(&mut scratch.missing),
+                // `append` would build the whole set anew for each write.
+                Err(Stop::Need) => missing.extend(std::mem::take(&mut scratch.missing)),
                 // What an earlier write lacks may change this one's outcome: it is only asked what it lacks itself.
                 _ if !missing.is_empty() => {}
                 Ok(committed) => {
