@@ -23,10 +23,7 @@ pub(crate) fn commit_in(
     } = loop {
         match group.step() {
             Step::Need(keys) => {
-                for key in keys {
-                    let row = rows::get(tx, &key)?;
-                    group.supply(key, row);
-                }
+                rows::get_all(tx, keys, |key, row| group.supply(key, row))?;
             }
             Step::Done(outcome) => break outcome,
         }

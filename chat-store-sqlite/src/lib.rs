@@ -32,6 +32,7 @@
 //! # }
 //! ```
 
+mod columns;
 mod commit;
 mod error;
 mod fault;

@@ -43,7 +43,9 @@ const STEPS: [&str; 1] = ["
         log INTEGER PRIMARY KEY, seq INTEGER NOT NULL, floor INTEGER NOT NULL, ordinal INTEGER NOT NULL,
         message INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
     CREATE TABLE chat_event(
-        position INTEGER PRIMARY KEY, log INTEGER NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+        position INTEGER PRIMARY KEY, log INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+        actor INTEGER NOT NULL, ordinal INTEGER NOT NULL, kind TEXT, revision INTEGER, text TEXT, data TEXT,
+        edited_at INTEGER, reply_to INTEGER, mentions TEXT, reactions TEXT) STRICT;
     CREATE UNIQUE INDEX chat_event_seq ON chat_event(log, seq);
     CREATE TABLE chat_reaction(
         conversation INTEGER NOT NULL, message INTEGER NOT NULL, user INTEGER NOT NULL, body TEXT NOT NULL,

@@ -6,8 +6,9 @@ use chat_core::{ConversationId, Error, Head, LogId, Member, Seq, UserId};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params};
 
+use crate::columns::{self, event_columns, head_columns, int, member_columns};
 use crate::fault::Fault;
-use crate::rows::{self, head_columns, int, member_columns};
+use crate::rows;
 
 /// What a connection inside a transaction sees.
 #[derive(Debug)]
@@ -52,19 +53,27 @@ impl Snapshot for View<'_> {
         limit: usize,
     ) -> Result<Vec<(Seq, EventRow)>, Error> {
         let sql = if newest_first {
-            "SELECT seq, body FROM chat_event WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?"
+            concat!(
+                "SELECT seq, ",
+                event_columns!(),
+                " FROM chat_event WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?"
+            )
         } else {
-            "SELECT seq, body FROM chat_event WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+            concat!(
+                "SELECT seq, ",
+                event_columns!(),
+                " FROM chat_event WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+            )
         };
         let params = (
-            rows::log_to_int(log),
+            columns::log_to_int(log),
             int(first),
             int(last),
             int(limit as u64),
         );
         self.list(sql, params, |row| {
-            let seq = rows::number(row, 0)?;
-            Ok((seq, rows::event(row, 1, log, seq)?))
+            let seq = columns::number(row, 0)?;
+            Ok((seq, columns::event(row, 1, log, seq)?))
         })
     }
 
@@ -82,7 +91,7 @@ impl Snapshot for View<'_> {
         let after = after.map_or(0, UserId::get);
         let params = (int(conversation.get()), int(after), int(limit as u64));
         self.list(sql, params, |row| {
-            rows::member(row, 1, conversation, rows::user(row, 0)?)
+            columns::member(row, 1, conversation, columns::user(row, 0)?)
         })
     }
 
@@ -96,10 +105,10 @@ impl Snapshot for View<'_> {
             " WHERE m.user = ? ORDER BY m.conversation"
         );
         self.list(sql, [int(user.get())], |row| {
-            let conversation = rows::conversation(row, 0)?;
+            let conversation = columns::conversation(row, 0)?;
             Ok((
-                rows::member(row, 1, conversation, user)?,
-                rows::head(row, 9)?,
+                columns::member(row, 1, conversation, user)?,
+                columns::head(row, 9)?,
             ))
         })
     }
@@ -122,16 +131,19 @@ impl Snapshot for View<'_> {
                    WHERE (suffix, user) > (?, ?) AND suffix < ? ORDER BY suffix, user LIMIT ?";
         let end = ToSqlOutput::Borrowed(ValueRef::Text(&end));
         let params = (suffix, int(user), end, int(limit as u64));
-        self.list(sql, params, |row| Ok((row.get(0)?, rows::user(row, 1)?)))
+        self.list(sql, params, |row| Ok((row.get(0)?, columns::user(row, 1)?)))
     }
 
     fn feed(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogId, Seq, EventRow)>, Error> {
-        let sql = "SELECT position, log, seq, body FROM chat_event
-                   WHERE position > ? ORDER BY position LIMIT ?";
+        let sql = concat!(
+            "SELECT position, log, seq, ",
+            event_columns!(),
+            " FROM chat_event WHERE position > ? ORDER BY position LIMIT ?"
+        );
         self.list(sql, [int(after), int(limit as u64)], |row| {
-            let (log, seq) = (rows::log(row, 1)?, rows::number(row, 2)?);
-            let position = rows::number(row, 0)?;
-            Ok((position, log, seq, rows::event(row, 3, log, seq)?))
+            let (log, seq) = (columns::log(row, 1)?, columns::number(row, 2)?);
+            let position = columns::number(row, 0)?;
+            Ok((position, log, seq, columns::event(row, 3, log, seq)?))
         })
     }
 }
