@@ -79,6 +79,11 @@ pub(crate) async fn messages(
     loop {
         let page = store.log(Viewer::All, conversation.into(), last, 100);
         let page = page.await.unwrap();
+        assert_eq!(page.resync, None);
+        assert!(
+            last == page.head || !page.entries.is_empty(),
+            "an empty page"
+        );
         for (seq, event) in page.entries {
             assert_eq!(seq, last + 1, "a hole in {conversation}");
             last = seq;
