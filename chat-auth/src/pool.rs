@@ -98,7 +98,8 @@ impl fmt::Debug for HashPool {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Condvar, Mutex};
+    use std::sync::{Condvar, Mutex, PoisonError};
+    use std::time::Instant;
 
     use chat_core::ErrorKind;
 
@@ -116,7 +117,7 @@ mod tests {
 
     impl Held {
         fn open(&self) {
-            *self.open.lock().unwrap() = true;
+            *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
             self.opened.notify_all();
         }
     }
@@ -143,8 +144,19 @@ mod tests {
         }
     }
 
+    /// Lets everybody go when a test ends, however it ends.
+    struct Opens<'a>(&'a Held);
+
+    impl Drop for Opens<'_> {
+        fn drop(&mut self) {
+            self.0.open();
+        }
+    }
+
     async fn until(condition: impl Fn() -> bool) {
+        let begin = Instant::now();
         while !condition() {
+            assert!(begin.elapsed().as_secs() < 20, "it never comes so far");
             tokio::task::yield_now().await;
         }
     }
@@ -152,6 +164,7 @@ mod tests {
     #[tokio::test]
     async fn few_at_once_few_waiting_then_busy() {
         let held = Arc::new(Held::default());
+        let _opens = Opens(&held);
         let pool = HashPool::with(Shared(Arc::clone(&held)), 2, 3);
         let tasks: Vec<_> = (0..5)
             .map(|_| {
@@ -174,6 +187,7 @@ mod tests {
     #[tokio::test]
     async fn who_goes_away_frees_the_queue_but_not_a_running_hash() {
         let held = Arc::new(Held::default());
+        let _opens = Opens(&held);
         let pool = HashPool::with(Shared(Arc::clone(&held)), 1, 1);
         let start = || {
             let pool = pool.clone();

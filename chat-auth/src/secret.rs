@@ -215,11 +215,13 @@ mod tests {
         assert!(refused(b"").contains("short"));
         assert!(refused(&Secret::generate().unwrap().bytes()[..31]).contains("short"));
         assert!(refused(&[7; 5000]).contains("long"));
-        let counting: Vec<u8> = (0..64).collect();
+        let counting: Vec<u8> = (100..164).collect();
+        let down: Vec<u8> = (0..40).map(|n| 250 - 3 * n).collect();
         for guessable in [
             &[0_u8; 32][..],
             &[0xaa; 64],
             &counting,
+            &down,
             b"0123456789abcdef0123456789abcdef",
             b"your-256-bit-secret-your-256-bit-secret!",
             b"a-string-secret-at-least-256-bits-long",
@@ -248,18 +250,23 @@ mod tests {
 
     #[test]
     fn makes_a_file_once_for_all_who_ask() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("token.key");
-        let all: Vec<Vec<u8>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| Secret::load_or_create(&path).unwrap().bytes().to_vec()))
-                .collect();
-            threads.into_iter().map(|t| t.join().unwrap()).collect()
-        });
-        assert!(all.iter().all(|secret| *secret == all[0]));
-        assert_eq!(Secret::load(&path).unwrap().bytes(), all[0]);
-        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
-        assert_eq!(left.len(), 1, "drafts are taken away");
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("token.key");
+            let ready = std::sync::Barrier::new(4);
+            let make = || {
+                ready.wait();
+                Secret::load_or_create(&path).unwrap().bytes().to_vec()
+            };
+            let all: Vec<Vec<u8>> = std::thread::scope(|scope| {
+                let threads = [(); 4].map(|()| scope.spawn(make));
+                threads.map(|thread| thread.join().unwrap()).into()
+            });
+            assert!(all.iter().all(|secret| *secret == all[0]));
+            assert_eq!(Secret::load(&path).unwrap().bytes(), all[0]);
+            let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+            assert_eq!(left.len(), 1, "drafts are taken away");
+        }
     }
 
     #[cfg(unix)]

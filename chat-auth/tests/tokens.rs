@@ -84,6 +84,20 @@ fn every_trick_is_refused_alike() {
 }
 
 #[test]
+fn a_clock_may_be_thirty_seconds_ahead_and_no_more() {
+    let (forge, jwt) = forge();
+    for claim in ["iat", "nbf"] {
+        let ahead = |seconds| {
+            let token = forge.with(NOW, |body| {
+                body[claim] = json!(NOW.millis() / SECOND + seconds);
+            });
+            jwt.verify(&token, NOW).is_ok()
+        };
+        assert!(ahead(30) && !ahead(31), "{claim}");
+    }
+}
+
+#[test]
 fn no_bit_of_a_token_can_be_changed() {
     let (_, jwt) = forge();
     let token = jwt.issue(&claims()).unwrap();
