@@ -384,7 +384,10 @@ impl<'s, 'a> Talk<'s, 'a> {
                 "the host is no member: only a user can do that",
             ));
         };
-        self.member(user)?.ok_or_else(|| no_conversation().into())
+        // A change before this one in the same write may have ended the membership.
+        self.member(user)?
+            .filter(|member| member.role.is_some())
+            .ok_or_else(|| no_conversation().into())
     }
 
     pub(super) fn member(&mut self, user: UserId) -> Result<Option<Member>, Stop> {

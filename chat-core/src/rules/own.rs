@@ -10,6 +10,9 @@ impl Talk<'_, '_> {
     pub(super) fn hide(&mut self) -> Result<(), Stop> {
         let mut me = self.me()?;
         let through = self.head.seq;
+        if me.hidden == through {
+            return Ok(());
+        }
         me.ranges.drop_through(through);
         (me.hidden, me.read, me.read_ordinal) = (through, through, self.head.ordinal);
         me.delivered = through;
