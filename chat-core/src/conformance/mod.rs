@@ -27,7 +27,9 @@
 pub mod chat;
 mod device;
 pub mod hub;
+mod model;
 mod node;
+mod permission;
 pub mod store;
 mod world;
 
@@ -218,6 +220,8 @@ macro_rules! conformance_tests {
             feed_skips_nothing
             users_are_found
             closed_is_closed
+            permissions
+            agrees_with_the_model
         );
         $crate::conformance_tests!(@laws chat $fixture;
             replay_despite_rate_limit

@@ -10,6 +10,8 @@ mod lists;
 mod order;
 mod rights;
 
+pub use super::model::agrees_with_the_model;
+pub use super::permission::permissions;
 pub use atomic::{all_or_nothing, refused_alone};
 pub use durable::{
     groups_appear_whole, kept_when_reopened, nothing_of_a_failed_sync, readable_when_acknowledged,
