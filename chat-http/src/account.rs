@@ -24,7 +24,7 @@ fn auth<'a>(call: &Call<'a>) -> Result<&'a Auth, Problem> {
     post, path = "/register", tag = "account", security(()), request_body = Credentials,
     responses(
         (status = 201, description = "Registered.", body = UserBody<'static>),
-        (status = 403, description = "Sent by a page of another site."),
+        (status = 403, description = "Registration is closed here, or sent by a page of another site."),
         (status = 409, description = "The username is taken."),
         (status = 413, description = "The body is too long."),
         (status = 415, description = "The body is not JSON."),
@@ -34,6 +34,11 @@ fn auth<'a>(call: &Call<'a>) -> Result<&'a Auth, Problem> {
 )]
 pub(crate) async fn register(call: &Call<'_>) -> Result<Response<Body>, Problem> {
     let auth = auth(call)?;
+    if !call.inner.registration {
+        return Err(
+            Error::forbidden("registration is closed: ask whoever runs this server").into(),
+        );
+    }
     let body: Credentials = call.json()?;
     if let Some(address) = call.address() {
         let detail = "too many registrations from your address; wait a while";
@@ -53,7 +58,7 @@ pub(crate) async fn register(call: &Call<'_>) -> Result<Response<Body>, Problem>
     responses(
         (status = 200, description = "Logged in.", body = LoginBody<'static>),
         (status = 401, description = "Unknown user or wrong password: which one is not told."),
-        (status = 403, description = "Sent by a page of another site."),
+        (status = 403, description = "Registration is closed here, or sent by a page of another site."),
         (status = 413, description = "The body is too long."),
         (status = 415, description = "The body is not JSON."),
         (status = 422, description = "The body is not as documented."),

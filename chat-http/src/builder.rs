@@ -19,6 +19,7 @@ use crate::{docs, ws};
 pub struct Builder {
     chat: Chat,
     auth: Option<Auth>,
+    registration: bool,
     authenticator: Option<Arc<dyn Authenticator>>,
     public_url: Option<String>,
     listening: Option<SocketAddr>,
@@ -55,6 +56,7 @@ impl Builder {
         Self {
             chat,
             auth: None,
+            registration: true,
             authenticator: None,
             public_url: None,
             listening: None,
@@ -70,6 +72,12 @@ impl Builder {
     /// client written against it calls. Without [`Builder::v1`], `auth` answers for all credentials.
     pub fn documented(mut self, auth: Auth) -> Self {
         self.auth = Some(auth);
+        self
+    }
+
+    /// Whether anybody may register, which is so unless told otherwise; if not, `POST /register` answers 403.
+    pub fn registration(mut self, open: bool) -> Self {
+        self.registration = open;
         self
     }
 
@@ -152,6 +160,7 @@ impl Builder {
             format: self.chat.format().map_err(BuildError::Format)?,
             chat: self.chat,
             auth: self.auth,
+            registration: self.registration,
             authenticator,
             docs: docs::assets(&faces),
             routes,

@@ -55,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) chat: Chat,
     pub(crate) format: Format,
     pub(crate) auth: Option<Auth>,
+    pub(crate) registration: bool,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) routes: Routes,
     pub(crate) docs: Assets,
