@@ -1,0 +1,277 @@
+//! What can be set on the command line or in the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::RangedI64ValueParser;
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{ArgAction, Args, Parser, ValueEnum};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const CLOSING: &str = "\
+Each option has an environment variable, as --max-text has CHAT_MAX_TEXT; there, commas separate
+what is repeatable. Ctrl-C or SIGTERM ends the server within 10 seconds: what was acknowledged is
+kept, clients are told to reconnect. A second one ends it at once.";
+
+/// A chat server: one binary with the web client inside, one folder of data.
+#[derive(Debug, Parser)]
+#[command(
+    name = "chat-server",
+    version,
+    disable_help_flag = true,
+    disable_version_flag = true
+)]
+#[command(styles = STYLES, max_term_width = 100, after_help = CLOSING)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) network: Network,
+    #[command(flatten)]
+    pub(crate) data: Data,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) other: Other,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct Network {
+    /// Listen here; port 0 takes a free one
+    #[arg(long, env = "CHAT_LISTEN", hide_env = true)]
+    #[arg(value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000")]
+    pub(crate) listen: SocketAddr,
+
+    /// What people type into their browsers, if it is not the above; https makes cookies `Secure`
+    #[arg(long, env = "CHAT_PUBLIC_URL", hide_env = true, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+
+    /// Also let in pages of this origin, such as http://localhost:5173 (repeatable)
+    #[arg(
+        long,
+        env = "CHAT_ALLOW_ORIGIN",
+        hide_env = true,
+        value_name = "ORIGIN"
+    )]
+    #[arg(value_delimiter = ',')]
+    pub(crate) allow_origin: Vec<String>,
+
+    /// Believe X-Forwarded-For from this proxy, such as 10.0.0.0/8 (repeatable)
+    #[arg(
+        long,
+        env = "CHAT_TRUST_PROXY",
+        hide_env = true,
+        value_name = "IP[/BITS]"
+    )]
+    #[arg(value_delimiter = ',')]
+    pub(crate) trust_proxy: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data and users")]
+pub(crate) struct Data {
+    /// Keep everything in this SQLite file (its folder is made), or in `memory` until the end
+    #[arg(long, env = "CHAT_STORE", hide_env = true)]
+    #[arg(
+        value_name = "sqlite:FILE|memory",
+        default_value = "sqlite:./data/chat.db"
+    )]
+    pub(crate) store: Place,
+
+    /// Holds the secret that signs logins, made when missing [default: `secret` beside the store]
+    #[arg(long, env = "CHAT_SECRET_FILE", hide_env = true, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+
+    /// Who may make an account: everybody, or nobody
+    #[arg(long, env = "CHAT_REGISTRATION", hide_env = true)]
+    #[arg(
+        value_name = "open|closed",
+        default_value = "open",
+        hide_possible_values = true
+    )]
+    pub(crate) registration: Registration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct Limits {
+    /// Connections open at once, idle ones included
+    #[arg(long, env = "CHAT_MAX_CONNECTIONS", hide_env = true)]
+    #[arg(value_name = "N", default_value_t = 20_000, value_parser = count())]
+    pub(crate) max_connections: u32,
+
+    /// Connections open at once from one address; trusted proxies are not counted
+    #[arg(long, env = "CHAT_MAX_CONNECTIONS_PER_ADDRESS", hide_env = true)]
+    #[arg(value_name = "N", default_value_t = 1_000, value_parser = count())]
+    pub(crate) max_connections_per_address: u32,
+
+    /// Connected devices of one user; one more closes the oldest
+    #[arg(long, env = "CHAT_MAX_CONNECTIONS_PER_USER", hide_env = true)]
+    #[arg(value_name = "N", default_value_t = 20, value_parser = count())]
+    pub(crate) max_connections_per_user: u32,
+
+    /// Messages a user may send each second, over time
+    #[arg(long, env = "CHAT_MESSAGE_RATE", hide_env = true)]
+    #[arg(value_name = "N", default_value_t = 5.0, value_parser = rate, allow_negative_numbers = true)]
+    pub(crate) message_rate: f64,
+
+    /// Messages a user may send at once
+    #[arg(long, env = "CHAT_MESSAGE_BURST", hide_env = true)]
+    #[arg(value_name = "N", default_value_t = 20, value_parser = count())]
+    pub(crate) message_burst: u32,
+
+    /// Bytes of a message's text
+    #[arg(long, env = "CHAT_MAX_TEXT", hide_env = true)]
+    #[arg(value_name = "BYTES", default_value_t = 8192, value_parser = text())]
+    pub(crate) max_text: u32,
+
+    /// No rates at all, of messages, logins, registrations or requests: for tests and measuring
+    #[arg(long, env = "CHAT_NO_RATE_LIMITS", hide_env = true)]
+    pub(crate) no_rate_limits: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Other")]
+pub(crate) struct Other {
+    /// Log this much on stderr: error, warn, info, debug, or by part as in warn,chat_http=debug
+    #[arg(long, env = "CHAT_LOG", hide_env = true)]
+    #[arg(value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+
+    /// Print this
+    #[arg(short, long, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    /// Print the version
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// At least one.
+fn count() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..)
+}
+
+/// Bytes of a text: a frame has 64 KiB, and a byte may take six in JSON.
+fn text() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=10_000)
+}
+
+fn rate(text: &str) -> Result<f64, &'static str> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err("say a number above 0, such as 5 or 0.5"),
+    }
+}
+
+/// Where everything is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this process only.
+    Memory,
+    /// In this SQLite database.
+    Sqlite(PathBuf),
+}
+
+impl FromStr for Place {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() && !path.ends_with('/') => {
+                Ok(Self::Sqlite(PathBuf::from(path)))
+            }
+            _ => Err("say `sqlite:` and a file, such as sqlite:./data/chat.db, or `memory`"),
+        }
+    }
+}
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Registration {
+    /// Everybody.
+    Open,
+    /// Nobody.
+    Closed,
+}
+
+/// A refused command line in one line: what is wrong and what to mend.
+pub(crate) fn in_one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let said: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let said = said.join("; ");
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    format!("{said} (`--help` lists the options)")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Options, Place, in_one_line};
+
+    #[test]
+    fn the_options_fit_together() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_its_environment_variable() {
+        for option in Options::command().get_arguments() {
+            let Some(name) = option
+                .get_long()
+                .filter(|name| !["help", "version"].contains(name))
+            else {
+                continue;
+            };
+            let variable = format!("CHAT_{}", name.replace('-', "_").to_uppercase());
+            assert_eq!(option.get_env(), Some(variable.as_ref()), "--{name}");
+        }
+    }
+
+    #[test]
+    fn stores_are_told_apart() {
+        assert_eq!("memory".parse(), Ok(Place::Memory));
+        assert_eq!("sqlite:a/b.db".parse(), Ok(Place::Sqlite("a/b.db".into())));
+        for bad in [
+            "",
+            "sqlite",
+            "sqlite:",
+            "sqlite:a/",
+            "Memory",
+            "memory:",
+            "postgres://x",
+        ] {
+            assert!(bad.parse::<Place>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_one_line() {
+        for bad in [
+            &["--lisen", "1"][..],
+            &["--listen", "nowhere"],
+            &["--registration", "perhaps"],
+            &["--store"],
+            &["--max-connections", "few"],
+            &["stray"],
+        ] {
+            let arguments = ["chat-server"].iter().chain(bad);
+            let error = Options::try_parse_from(arguments).expect_err("refused");
+            let line = in_one_line(&error);
+            assert_eq!(line.lines().count(), 1, "{line}");
+            assert!(line.contains(bad[0]), "{line}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! From options to a running server, and to its orderly end.
+
+use std::fs::DirBuilder;
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_auth::{Auth, Jwt, Secret};
+use chat_core::kv::MemoryStore;
+use chat_core::{Chat, Error, Limits};
+use chat_http::{Http, Rates, Server, ServerLimits};
+use chat_store_sqlite::SqliteStore;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+
+use crate::client;
+use crate::options::{Options, Place, Registration};
+use crate::stop::Stop;
+
+/// How long an orderly end may take; what is left of the 10 s promised is for closing the store.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// Open files besides connections: the store's, the runtime's, the standard streams.
+const SPARE_FILES: usize = 64;
+
+/// Serves until a signal comes.
+///
+/// # Errors
+/// One sentence that says what to mend.
+pub(crate) async fn serve(options: &Options) -> Result<(), String> {
+    let mut stop = Stop::new().map_err(|error| format!("signals cannot be handled: {error}"))?;
+    // Before the store: whoever starts a second server by mistake is told just that.
+    let listener = listen(options.network.listen).await?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let chat = open(options)?;
+    let http = http(options, chat, address)?;
+    warn_of(options, address);
+    announce(options, address);
+
+    let shutdown = async move {
+        stop.next().await;
+        say("Stopping: clients are told to reconnect. The same again ends it at once.");
+        tokio::spawn(async move { std::process::exit(stop.next().await.into()) });
+    };
+    let server = Server::new(http).limits(connections(options));
+    let ended = server.run(listener, shutdown).await;
+    ended.map_err(|error| format!("the store did not close well: {error}"))?;
+    say("Stopped.");
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => {
+                format!(
+                    "{address} is taken: stop what listens there, or choose another with --listen"
+                )
+            }
+            _ => format!("cannot listen on {address}: {error}; choose another with --listen"),
+        })
+}
+
+/// The store, in a folder of its own, and a chat over it.
+fn open(options: &Options) -> Result<Chat, String> {
+    let builder = match &options.data.store {
+        Place::Memory => Chat::builder(MemoryStore::new()),
+        Place::Sqlite(file) => {
+            make_folder_of(file)?;
+            let store = SqliteStore::open(file).map_err(|error| error.to_string())?;
+            Chat::builder(store)
+        }
+    };
+    let mut limits = Limits::default();
+    limits.connections = options.limits.max_connections_per_user as usize;
+    limits.text = options.limits.max_text as usize;
+    limits.message_rate = options.limits.message_rate;
+    limits.message_burst = options.limits.message_burst.into();
+    if options.limits.no_rate_limits {
+        limits.message_rate = 0.0;
+    }
+    Ok(builder.limits(limits).build())
+}
+
+/// Makes the folder that a file is to stand in, for this user only; one that is there stays as it is.
+fn make_folder_of(file: &Path) -> Result<(), String> {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| format!("the folder {} cannot be made: {error}", folder.display())),
+        _ => Ok(()),
+    }
+}
+
+/// What signs logins: from a file, so that they outlive a restart, unless nothing else does.
+fn secret(options: &Options) -> Result<Secret, Error> {
+    let file = match (&options.data.secret_file, &options.data.store) {
+        (Some(file), _) => Some(file.clone()),
+        (None, Place::Sqlite(store)) => Some(store.with_file_name("secret")),
+        (None, Place::Memory) => None,
+    };
+    match file {
+        Some(file) => Secret::load_or_create(file),
+        None => Secret::generate(),
+    }
+}
+
+fn http(options: &Options, chat: Chat, address: SocketAddr) -> Result<Http, String> {
+    let tokens = secret(options)
+        .and_then(|secret| Jwt::new(&secret))
+        .map_err(|error| error.to_string())?;
+    let auth = Auth::new(chat.clone(), tokens);
+    let network = &options.network;
+    let mut http = Http::builder(chat)
+        .documented(auth.clone())
+        .v1(Arc::new(auth))
+        .listening(address)
+        .registration(options.data.registration == Registration::Open)
+        .assets(client::assets());
+    if let Some(url) = &network.public_url {
+        http = http.public_url(url);
+    }
+    for origin in &network.allow_origin {
+        http = http.allow_origin(origin);
+    }
+    for proxy in &network.trust_proxy {
+        http = http.trust_proxy(proxy);
+    }
+    if options.limits.no_rate_limits {
+        http = http.rates(None::<Rates>);
+    }
+    http.build().map_err(|error| error.to_string())
+}
+
+fn connections(options: &Options) -> ServerLimits {
+    let wanted = options.limits.max_connections as usize;
+    let possible = raise_file_limit().saturating_sub(SPARE_FILES);
+    if possible < wanted {
+        tracing::info!(
+            "at most {possible} connections at once, as the system allows no more open files (ulimit -n)"
+        );
+    }
+    let mut limits = ServerLimits::default();
+    limits.connections = wanted.min(possible);
+    limits.per_address = options.limits.max_connections_per_address as usize;
+    limits.drain = DRAIN;
+    limits
+}
+
+/// Lets this process open as many files as it may ask the system for, each connection being one. Gives how many.
+fn raise_file_limit() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Refused or not: what holds is read back.
+    let _ = setrlimit(Resource::Nofile, limit);
+    let holds = getrlimit(Resource::Nofile).current;
+    holds.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    })
+}
+
+/// Warns of what may not be as intended.
+fn warn_of(options: &Options, address: SocketAddr) {
+    if options.data.store == Place::Memory {
+        tracing::warn!("all data is in memory only and is gone when this ends");
+    }
+    if address.ip().is_unspecified() && options.network.public_url.is_none() {
+        tracing::warn!(
+            "browsers on other machines are refused: name the address they use with --public-url"
+        );
+    }
+}
+
+/// Says plainly where to go, where the data is and how to stop.
+fn announce(options: &Options, address: SocketAddr) {
+    match &options.network.public_url {
+        Some(url) => say(&format!("Chat is at {url}, listening on http://{address}")),
+        None => say(&format!("Chat is at http://{address}")),
+    }
+    say(&match &options.data.store {
+        Place::Memory => "Data is in memory only".to_owned(),
+        Place::Sqlite(file) => {
+            let file = file.canonicalize().unwrap_or_else(|_| file.clone());
+            format!("Data is in {}", file.display())
+        }
+    });
+    if !client::is_there() {
+        say("The web client is not in this build: `cargo xtask serve` builds it");
+    }
+    say("Ctrl-C stops it");
+}
+
+/// A line for whoever started the server. Nobody may be listening; that is no error.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
