@@ -26,7 +26,7 @@ export class Person {
 
   static async arrive(browser, name, url) {
     const context = await browser.newContext({
-      viewport: { width: 1180, height: 720 },
+      viewport: { width: 1024, height: 640 },
       deviceScaleFactor: 2,
       locale: 'en-GB',
       reducedMotion: 'reduce',

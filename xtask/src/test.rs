@@ -37,7 +37,7 @@ const STEPS: &[Step] = &[
     }),
     ("docs", docs),
     ("dependencies", dependencies),
-    ("browser", || end_to_end(&[])),
+    ("browser", || end_to_end(None)),
 ];
 
 /// Runs all steps, each announced with its time, until one fails (or all of them, if told to keep going).
@@ -90,7 +90,7 @@ pub(crate) fn screenshots() -> Result<(), String> {
     browser::find_or_install()?;
     web::build()?;
     run::run(run::cargo(&["build", "--package", "chat-server"]))?;
-    match end_to_end(&[("E2E_SCREENSHOT", "docs/screenshot.png")]) {
+    match end_to_end(Some("docs/screenshot.png")) {
         Outcome::Failed(_, why) => Err(why),
         Outcome::Passed(_) | Outcome::Skipped(_) => Ok(()),
     }
@@ -191,8 +191,8 @@ fn dependencies() -> Outcome {
 }
 
 /// The test in a real browser, against the server that the tests were built with: building it by itself would build its
-/// dependencies again, with fewer features.
-fn end_to_end(environment: &[(&str, &str)]) -> Outcome {
+/// dependencies again, with fewer features. With a path it leaves a picture there.
+fn end_to_end(picture: Option<&str>) -> Outcome {
     let browser = match browser::find_or_install() {
         Ok(browser) => browser,
         Err(why) => return judge(Count::default(), Err(why)),
@@ -200,6 +200,6 @@ fn end_to_end(environment: &[(&str, &str)]) -> Outcome {
     let mut command = web::npm(&["run", "--silent", "e2e"]);
     command.env("CHROMIUM", browser);
     command.env("E2E_SERVER", run::built("chat-server"));
-    command.envs(environment.iter().copied());
+    command.envs(picture.map(|path| ("E2E_SCREENSHOT", run::root().join(path))));
     suite(command)
 }
