@@ -229,3 +229,8 @@ impl Store for SqliteStore {
         blocking(move || writer.close()).await?
     }
 }
+
+/// The program in the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
