@@ -82,6 +82,9 @@ pub enum Durability {
 ///
 /// It must be used on a tokio runtime, whose blocking threads it borrows: one for commits, up to four for reads. Commits
 /// are done in the order in which they were asked for. Its caches hold up to 64 MiB for writing and 4 MiB a reader.
+///
+/// To open the same file again in the same process, [`close`](Store::close) the store first: dropping it does not wait for
+/// what is under way.
 #[derive(Debug)]
 pub struct SqliteStore {
     // Before the writer, which holds the lock: fields are dropped in this order.
@@ -109,7 +112,7 @@ impl SqliteStore {
         let opened = open::open(path.as_ref(), &options)?;
         Ok(Self {
             readers: Arc::new(Readers::new(opened.file)),
-            writer: Arc::new(Mutex::new(Writer::new(opened.writer, opened.lock))),
+            writer: Arc::new(Mutex::new(opened.writer)),
         })
     }
 

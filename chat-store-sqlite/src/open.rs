@@ -10,6 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::schema::{self, Found};
+use crate::writer::Writer;
 use crate::{Durability, OpenError, Options};
 
 /// How long SQLite waits for another program's lock before it gives up.
@@ -31,10 +32,29 @@ const LOG_SIZE: i64 = 64 << 20;
 pub(crate) struct Opened {
     /// Where it really is.
     pub(crate) file: PathBuf,
-    /// The only connection that writes.
-    pub(crate) writer: Connection,
-    /// Held as long as the store is open.
-    pub(crate) lock: File,
+    /// The only connection that writes, and the lock.
+    pub(crate) writer: Writer,
+}
+
+/// The lock file, locked.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+#[cfg(test)]
+impl Lock {
+    pub(crate) fn try_clone(&self) -> File {
+        self.0.try_clone().unwrap()
+    }
+}
+
+/// Closing the file is not enough: a process that the host is just starting holds a copy of it for a moment, and the lock
+/// with it.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "a store's lock cannot be let go before this process ends");
+        }
+    }
 }
 
 /// Opens a database, making or migrating it first.
@@ -72,7 +92,8 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         })?;
         schema::migrate(&mut writer, version, &secret).map_err(|e| explain(&file, e))?;
     }
-    Ok(Opened { file, writer, lock })
+    let writer = Writer::new(writer, lock).map_err(|error| explain(&file, error))?;
+    Ok(Opened { file, writer })
 }
 
 /// A connection that only reads.
@@ -121,7 +142,7 @@ fn private() -> OpenOptions {
 }
 
 /// Keeps other stores out, of this process too: two would each believe that theirs is the only writer.
-fn lock(file: &Path) -> Result<File, OpenError> {
+fn lock(file: &Path) -> Result<Lock, OpenError> {
     let mut name = OsString::from(file);
     name.push(".lock");
     let path = PathBuf::from(name);
@@ -136,7 +157,7 @@ fn lock(file: &Path) -> Result<File, OpenError> {
         .open(&path)
         .map_err(folder)?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
             file: file.to_owned(),
             lock: path,

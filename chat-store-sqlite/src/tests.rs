@@ -99,6 +99,12 @@ async fn a_full_disk_takes_back_the_whole_group_and_recovers_by_itself() {
     assert_eq!(count(&store, conversation).await, 65);
 }
 
+/// The log's pages and how many of them are in the database, without copying any.
+fn log_and_copied(db: &rusqlite::Connection) -> rusqlite::Result<(i64, i64)> {
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(1)?, row.get(2)?));
+    db.query_row("PRAGMA wal_checkpoint(NOOP)", [], row)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_that_never_cease_do_not_make_the_log_grow_for_good() {
     let folder = tempfile::tempdir().unwrap();
@@ -127,7 +133,7 @@ async fn reads_that_never_cease_do_not_make_the_log_grow_for_good() {
     let mut writer = Arc::clone(&store.writer).lock_owned().await;
     let (db, _) = writer.held.as_ref().unwrap();
     // The read holds up a pass beside it …
-    let (log, copied) = writer::log_and_copied(db, writer::PASSIVE).unwrap();
+    let (log, copied) = writer::copy(db).unwrap();
     assert!(copied < log, "{copied} of {log}");
     // … and a checkpoint waits until it ended, and holds up others meanwhile.
     let checkpoint = tokio::task::spawn_blocking({
@@ -135,7 +141,7 @@ async fn reads_that_never_cease_do_not_make_the_log_grow_for_good() {
         move || {
             writer.checkpoint(&readers);
             let (db, _) = writer.held.as_ref().unwrap();
-            writer::log_and_copied(db, writer::NOOP).unwrap()
+            log_and_copied(db).unwrap()
         }
     });
     while !checkpoint.is_finished() && store.readers.try_read() {
@@ -152,8 +158,56 @@ async fn reads_that_never_cease_do_not_make_the_log_grow_for_good() {
         .unwrap();
     let writer = store.writer.lock().await;
     let (db, _) = writer.held.as_ref().unwrap();
-    let (again, copied) = writer::log_and_copied(db, writer::NOOP).unwrap();
+    let (again, copied) = log_and_copied(db).unwrap();
     assert!(copied == 0 && again < log, "{copied} of {again}");
+}
+
+#[tokio::test]
+async fn a_long_log_is_copied_into_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("chat.db")).unwrap();
+    let (user, conversation) = begin(&store).await;
+    let mut copies = 0;
+    store.writer.lock().await.due = 50;
+    for number in 0..100 {
+        let text = number.to_string();
+        commit(&store, post(user, conversation, text))
+            .await
+            .unwrap();
+        // Waits for the copying too, if there is any.
+        let mut writer = store.writer.lock().await;
+        let (db, _) = writer.held.as_ref().unwrap();
+        let (log, copied) = log_and_copied(db).unwrap();
+        assert!(log < 100, "{log}");
+        if copied > 0 {
+            assert_eq!(copied, log);
+            copies += 1;
+            writer.due = 50;
+        }
+    }
+    assert!(copies > 1);
+}
+
+#[tokio::test]
+async fn the_lock_ends_with_the_store_whoever_copied_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.db");
+    for close in [false, true] {
+        let store = SqliteStore::open(&path).unwrap();
+        // As a process has it that is just being started.
+        let copy = {
+            let writer = store.writer.lock().await;
+            let (_, lock) = writer.held.as_ref().unwrap();
+            lock.try_clone()
+        };
+        if close {
+            store.close().await.unwrap();
+        } else {
+            drop(store);
+        }
+        drop(SqliteStore::open(&path).unwrap());
+        drop(copy);
+    }
 }
 
 fn member(conversation: ConversationId, user: UserId, role: Option<Role>) -> Member {

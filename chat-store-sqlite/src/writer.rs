@@ -1,33 +1,45 @@
 //! The one connection that writes.
 
-use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use chat_core::{Committed, Error, Prepared, Timestamp};
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::commit::commit_in;
 use crate::fault::Fault;
-use crate::open::{self, CHECKPOINT};
+use crate::open::{self, CHECKPOINT, Lock};
 use crate::readers::Readers;
 
 /// The writing connection, and the lock that keeps others from being a second one.
 #[derive(Debug)]
 pub(crate) struct Writer {
     /// `None` once closed. The connection is closed before the lock is let go.
-    pub(crate) held: Option<(Connection, File)>,
+    pub(crate) held: Option<(Connection, Lock)>,
     /// A commit failed so that nobody knows whether it is on disk.
     failed: bool,
-    /// How many pages the log may have before they are copied into the database.
-    due: i64,
+    /// How many pages the log had after the last commit.
+    log: Arc<AtomicI64>,
+    /// How many it may have before they are copied into the database.
+    pub(crate) due: i64,
 }
 
 impl Writer {
-    pub(crate) fn new(db: Connection, lock: File) -> Self {
-        Self {
+    /// A writer over a connection whose log is empty.
+    pub(crate) fn new(mut db: Connection, lock: Lock) -> rusqlite::Result<Self> {
+        let log = Arc::new(AtomicI64::new(0));
+        let told = Arc::clone(&log);
+        db.wal_hook(Some(move |_: &mut Wal, pages| {
+            told.store(i64::from(pages), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Self {
             held: Some((db, lock)),
             failed: false,
+            log,
             due: CHECKPOINT,
-        }
+        })
     }
 
     /// Commits a group: see [`chat_core::Store::commit`].
@@ -65,12 +77,7 @@ impl Writer {
 
     /// Whether it is time for a [`Writer::checkpoint`].
     pub(crate) fn is_due(&self) -> bool {
-        match &self.held {
-            Some((db, _)) if !self.failed => {
-                log_and_copied(db, NOOP).is_ok_and(|(log, _)| log >= self.due)
-            }
-            _ => false,
-        }
+        !self.failed && self.log.load(Ordering::Relaxed) >= self.due
     }
 
     /// Copies the log into the database, so that the next commit begins it anew. Whoever reads an older snapshot keeps the
@@ -80,10 +87,10 @@ impl Writer {
         let Some((db, _)) = &self.held else {
             return;
         };
-        let mut result = log_and_copied(db, PASSIVE);
+        let mut result = copy(db);
         if result.as_ref().is_ok_and(|(log, copied)| copied < log) {
             let _paused = readers.pause();
-            result = log_and_copied(db, PASSIVE);
+            result = copy(db);
         }
         self.due = match result {
             Ok((log, copied)) if copied >= log => CHECKPOINT,
@@ -116,11 +123,9 @@ pub(crate) fn closed() -> Error {
     Error::unavailable("the store is closed")
 }
 
-pub(crate) const NOOP: &str = "PRAGMA wal_checkpoint(NOOP)";
-pub(crate) const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
-
-/// The log's pages and how many of them are copied into the database, after a checkpoint of a kind.
-pub(crate) fn log_and_copied(db: &Connection, checkpoint: &str) -> rusqlite::Result<(i64, i64)> {
-    db.prepare_cached(checkpoint)?
-        .query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
+/// Copies what of the log no reader hinders: its pages, and how many of them are in the database now.
+pub(crate) fn copy(db: &Connection) -> rusqlite::Result<(i64, i64)> {
+    db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok((row.get(1)?, row.get(2)?))
+    })
 }
