@@ -10,9 +10,9 @@ use crate::hub::Hub;
 use crate::node::Node;
 use crate::rules::{Row, RowKey};
 use crate::{
-    Bus, Closed, Committed, Connection, ConversationId, Error, FeedEntry, Format, Hint, Identity,
-    InboxCursor, InboxEntry, Limits, LogId, LogPage, Login, LoginId, Member, Message, Policy,
-    Prepared, Seq, Span, Store, User, UserId, Viewer, Write, fold_name,
+    Actor, Bus, Change, Closed, Committed, Connection, ConversationId, Error, FeedEntry, Format,
+    Hint, Identity, InboxCursor, InboxEntry, Limits, LogId, LogPage, Login, LoginId, Member,
+    Message, Policy, Prepared, Seq, Span, Store, Target, User, UserId, Viewer, Write, fold_name,
 };
 
 /// A chat over one store: cheap to clone, usable from any task of the runtime it was built on. Dropping the last clone and
@@ -130,6 +130,24 @@ impl Chat {
                 "the outcome is unknown: retry with the same key",
             ))
         })
+    }
+
+    /// The user whom a provider (the host's name for its directory) knows by a subject (the host's own id): made on first
+    /// sight, and given this name if it has another.
+    ///
+    /// # Errors
+    /// Those of [`Chat::commit`].
+    pub async fn enroll(&self, provider: &str, subject: &str, name: &str) -> Result<UserId, Error> {
+        let (provider, subject) = (provider.to_owned(), subject.to_owned());
+        let target = Target::Subject { provider, subject };
+        let (name, data) = (Some(name.to_owned()), None);
+        let changes = vec![Change::Profile { name, data }];
+        let committed = self
+            .commit(Write::new(Actor::Host, target, changes))
+            .await?;
+        committed
+            .user
+            .ok_or_else(|| Error::internal("an enrolment named no user"))
     }
 
     /// Tells connections and other nodes what was committed elsewhere (in a host's own transaction). When it is never called,

@@ -1,16 +1,7 @@
 //! A complete chat in process: no HTTP, no service. `cargo run -p chat-example-embedded`
 
 use chat_core::kv::MemoryStore; // or chat_store_sqlite::SqliteStore::open("chat.db")?, to keep it
-use chat_core::{Actor, Chat, Connection, Error, Identity, Item, Span};
-use chat_core::{Target, UserId, Viewer, Write};
-
-/// Your users, whatever they are: known here from the first time they are named.
-async fn user(chat: &Chat, id: &str) -> Result<UserId, Error> {
-    let (provider, subject) = ("my-service".into(), id.into());
-    let found = Target::Subject { provider, subject };
-    let done = chat.commit(Write::new(Actor::Host, found, vec![])).await?;
-    done.user.ok_or_else(|| Error::internal("no user"))
-}
+use chat_core::{Chat, Connection, Error, Identity, Item, Span, Target, Viewer, Write};
 
 /// Waits for the next message on a device.
 async fn next_message(device: &mut Connection) -> String {
@@ -31,7 +22,10 @@ async fn next_message(device: &mut Connection) -> String {
 #[allow(clippy::print_stdout)]
 async fn main() -> Result<(), Error> {
     let chat = Chat::builder(MemoryStore::new()).build();
-    let (ann, bob) = (user(&chat, "ann").await?, user(&chat, "bob").await?);
+
+    // Your users, by your ids: known here from the first time they are named.
+    let ann = chat.enroll("my-service", "u-17", "Ann").await?;
+    let bob = chat.enroll("my-service", "u-42", "Bob").await?;
 
     let mut phone = chat.connect(Identity::of(bob)).await?;
     let hello = Write::post(ann, Target::Direct(ann, bob), "Hello, Bob!");
