@@ -1,0 +1,154 @@
+//! Laws 5, 7, 11, 12 broken on the way out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chat_core::conformance::async_trait;
+use chat_core::{
+    Change, Error, FeedEntry, InboxEntry, LogId, Message, Prepared, Span, Store, User, Viewer,
+};
+
+use crate::store::{Fault, Results};
+use crate::{With, mutations};
+
+mutations! {
+    store::one_order_however_read: With(Swapped);
+    store::strangers_learn_nothing: With(SeesAll::Everywhere);
+    store::former_members_see_up_to_their_end: With(SeesAll::InHistories);
+    store::late_joiners_see_their_part: With(SeesAll::InLogs);
+    store::hidden_targets_are_not_told: With(SeesAll::InLogs);
+    store::user_logs_are_private: With(OthersLogs);
+    store::counts_agree: With(Miscounted);
+    store::reading_is_monotone: With(LastAsked::default());
+    store::inbox_is_in_order: With(Swapped);
+    store::errors_are_typed: With(Untyped);
+    store::closed_is_closed: With(NeverClosed);
+    store::feed_skips_nothing: With(Skipping);
+    store::users_are_found: With(FoundTwice);
+}
+
+/// Two neighbours change places: in histories read backward, in lists.
+#[derive(Clone)]
+struct Swapped;
+
+impl Fault for Swapped {
+    fn history(&self, span: Span, messages: &mut Vec<Message>) {
+        if messages.len() > 1 && !matches!(span, Span::After(_)) {
+            messages.swap(0, 1);
+        }
+    }
+    fn inbox(&self, entries: &mut Vec<InboxEntry>) {
+        if entries.len() > 1 {
+            entries.swap(0, 1);
+        }
+    }
+}
+
+/// Ranges are ignored.
+#[derive(Clone, PartialEq)]
+enum SeesAll {
+    Everywhere,
+    InLogs,
+    InHistories,
+}
+
+impl Fault for SeesAll {
+    fn log_viewer(&self, viewer: Viewer, log: LogId) -> Viewer {
+        if *self != Self::InHistories && matches!(log, LogId::Conversation(_)) {
+            Viewer::All
+        } else {
+            viewer
+        }
+    }
+    fn history_viewer(&self, viewer: Viewer) -> Viewer {
+        if *self == Self::InLogs {
+            viewer
+        } else {
+            Viewer::All
+        }
+    }
+}
+
+/// Everybody reads everybody's log.
+#[derive(Clone)]
+struct OthersLogs;
+
+impl Fault for OthersLogs {
+    fn log_viewer(&self, viewer: Viewer, log: LogId) -> Viewer {
+        match log {
+            LogId::User(user) => Viewer::User(user),
+            LogId::Conversation(_) => viewer,
+        }
+    }
+}
+
+/// One's own messages count as unread.
+#[derive(Clone)]
+struct Miscounted;
+
+impl Fault for Miscounted {
+    fn entry(&self, entry: &mut InboxEntry) {
+        entry.head.ordinal += u64::from(entry.head.message == entry.member.read);
+    }
+}
+
+/// The cursor stands where it was put last.
+#[derive(Clone, Default)]
+struct LastAsked(Arc<AtomicU64>);
+
+#[async_trait]
+impl Fault for LastAsked {
+    async fn commit(&self, store: &dyn Store, group: Vec<Prepared>) -> Results {
+        for change in group.iter().flat_map(|prepared| &prepared.write.changes) {
+            if let Change::Read { seq } = change {
+                self.0.store(*seq, Ordering::SeqCst);
+            }
+        }
+        store.commit(group).await
+    }
+    fn entry(&self, entry: &mut InboxEntry) {
+        entry.member.read = self.0.load(Ordering::SeqCst);
+    }
+}
+
+/// Every error is the same.
+#[derive(Clone)]
+struct Untyped;
+
+impl Fault for Untyped {
+    fn error(&self, error: Error) -> Error {
+        Error::internal(error.to_string())
+    }
+}
+
+/// Closing closes nothing.
+#[derive(Clone)]
+struct NeverClosed;
+
+impl Fault for NeverClosed {
+    fn closes(&self) -> bool {
+        false
+    }
+}
+
+/// The feed leaves out what stands at the end of a page.
+#[derive(Clone)]
+struct Skipping;
+
+impl Fault for Skipping {
+    fn feed(&self, _after: u64, entries: &mut Vec<FeedEntry>) {
+        if entries.len() > 3 {
+            entries.remove(1);
+        }
+    }
+}
+
+/// Users are found once for every place where a part stands in their name.
+#[derive(Clone)]
+struct FoundTwice;
+
+impl Fault for FoundTwice {
+    fn found(&self, users: &mut Vec<User>) {
+        users.extend(users.clone());
+    }
+}
