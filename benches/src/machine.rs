@@ -1,0 +1,171 @@
+//! What the machine tells of processes and itself; all of it Linux's `/proc` (proc(5)).
+
+use std::time::Instant;
+
+use crate::Outcome;
+
+/// Runs this process, and what it starts from now on, on one core. Where that cannot be, it says so and goes on.
+pub(crate) fn pin(core: usize) {
+    if !system::pin(core) {
+        eprintln!("note: there is no core {core} to run on; processes share what there is");
+    }
+}
+
+/// Allows this process, and what it starts from now on, so many open files.
+pub(crate) fn allow_files(count: u64) -> Outcome<()> {
+    if system::allow_files(count) {
+        return Ok(());
+    }
+    Err(format!("this needs {count} open files: raise the limit (`ulimit -n`)").into())
+}
+
+/// Asks a process to end; it may have ended by itself.
+pub(crate) fn terminate(pid: u32) {
+    system::terminate(pid);
+}
+
+/// CPU seconds of a process so far, all threads.
+pub(crate) fn cpu(pid: u32) -> Outcome<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .map_err(|_| format!("process {pid} has ended"))?;
+    // Behind the name, which may hold anything: state is field 3, utime 14, stime 15.
+    let rest = text.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
+    match (ticks(11), ticks(12)) {
+        (Some(user), Some(system)) => Ok((user + system) / system::tick()),
+        _ => Err("/proc/PID/stat is not as expected".into()),
+    }
+}
+
+/// Resident memory of a process in KiB.
+pub(crate) fn resident(pid: u32) -> Outcome<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .map_err(|_| format!("process {pid} has ended"))?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(|| "/proc/PID/status is not as expected".into())
+}
+
+/// CPU seconds of all processes so far, and of how many cores.
+fn busy() -> Outcome<(f64, usize)> {
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let mut lines = text.lines();
+    let all: Vec<f64> = lines
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    // user nice system idle iowait irq softirq steal; guests are counted in user already.
+    let [user, nice, kernel, _, _, irq, soft, steal, ..] = all[..] else {
+        return Err("/proc/stat is not as expected".into());
+    };
+    let cores = lines.take_while(|line| line.starts_with("cpu")).count();
+    let busy = user + nice + kernel + irq + soft + steal;
+    Ok((busy / system::tick(), cores))
+}
+
+/// Measures what a stretch of time cost.
+pub(crate) struct Meter {
+    pid: u32,
+    began: Instant,
+    server: f64,
+    loader: f64,
+    all: f64,
+}
+
+/// What it cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    /// How long it was.
+    pub(crate) seconds: f64,
+    /// CPU seconds of the server.
+    pub(crate) server: f64,
+    /// CPU of the loader, as a part of one core.
+    pub(crate) loader: f64,
+    /// CPU of everybody else, as a part of the machine.
+    pub(crate) others: f64,
+}
+
+impl Meter {
+    pub(crate) fn start(pid: u32) -> Outcome<Self> {
+        Ok(Self {
+            pid,
+            server: cpu(pid)?,
+            loader: cpu(std::process::id())?,
+            all: busy()?.0,
+            began: Instant::now(),
+        })
+    }
+
+    pub(crate) fn stop(&self) -> Outcome<Cost> {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let server = cpu(self.pid)? - self.server;
+        let loader = cpu(std::process::id())? - self.loader;
+        let (all, cores) = busy()?;
+        let others = (all - self.all - server - loader).max(0.0);
+        Ok(Cost {
+            seconds,
+            server,
+            loader: loader / seconds,
+            others: others / (seconds * cores.max(1) as f64),
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use rustix::process::{Pid, Resource, Rlimit, Signal};
+    use rustix::thread::CpuSet;
+
+    pub(super) fn pin(core: usize) -> bool {
+        let mut cores = CpuSet::new();
+        if core >= CpuSet::MAX_CPU {
+            return false;
+        }
+        cores.set(core);
+        rustix::thread::sched_setaffinity(None, &cores).is_ok()
+    }
+
+    pub(super) fn allow_files(count: u64) -> bool {
+        let now = rustix::process::getrlimit(Resource::Nofile);
+        if now.current.is_none_or(|limit| limit >= count) {
+            return true;
+        }
+        let (current, maximum) = (Some(count), now.maximum.map(|limit| limit.max(count)));
+        rustix::process::setrlimit(Resource::Nofile, Rlimit { current, maximum }).is_ok()
+    }
+
+    pub(super) fn terminate(pid: u32) {
+        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, Signal::TERM);
+        }
+    }
+
+    /// In how many parts of a second the kernel counts.
+    pub(super) fn tick() -> f64 {
+        rustix::param::clock_ticks_per_second() as f64
+    }
+}
+
+/// Elsewhere it compiles, and stops at the first look into `/proc`.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    pub(super) fn pin(_: usize) -> bool {
+        false
+    }
+
+    pub(super) fn allow_files(_: u64) -> bool {
+        true
+    }
+
+    pub(super) fn terminate(_: u32) {}
+
+    pub(super) fn tick() -> f64 {
+        100.0
+    }
+}

@@ -1,0 +1,70 @@
+//! Measures the server beside floors of the same run: bare sockets that do nothing but move the same bytes, and a bare file
+//! that is synced. Ratios travel between machines, absolute figures do not.
+//!
+//! ```text
+//! cargo build --release -p chat-server && cargo run --release -p chat-bench -- pairs
+//! ```
+//!
+//! The server runs on one core, the load comes from another. Rounds of floor and server alternate, so that what else the
+//! machine does meets both; each figure is the median of the rounds. What the loader itself and the rest of the machine used
+//! is told too: where the loader is busy all the time, or others are, a figure says little. Linux only.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool: it talks on its streams"
+)]
+
+mod bare;
+mod disk;
+mod fanout;
+mod group;
+mod http;
+mod idle;
+mod machine;
+mod options;
+mod pairs;
+mod report;
+mod server;
+mod sockets;
+mod window;
+mod ws;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use options::{Options, Workload};
+
+/// What goes wrong is told to a person, once, and ends the run.
+pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let report = match &options.workload {
+        Workload::Pairs(pairs) => pairs::run(pairs, options.cores),
+        Workload::Fsync(fsync) => disk::run(fsync),
+        Workload::Idle(idle) => idle::run(idle, options.cores),
+        Workload::Fanout(fanout) => fanout::run(fanout, options.cores),
+        // Children of this program itself.
+        Workload::Bare(bare) => return ended(bare::serve(bare)),
+        Workload::Group(group) => return ended(group::serve(group)),
+    };
+    ended(report.and_then(|report| {
+        if options.json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            println!("{report}");
+        }
+        Ok(())
+    }))
+}
+
+fn ended(outcome: Outcome<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chat-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
