@@ -3,6 +3,7 @@
 mod basic;
 mod frame;
 mod out;
+mod reader;
 mod socket;
 
 use std::time::Duration;

@@ -1,25 +1,20 @@
 //! One socket: one task, hand-written as a future so that it holds no buffer while nothing happens.
-//!
-//! What comes in is parsed by tungstenite, which borrows the stream for the time of a call; what it writes by itself (Pong,
-//! Close) joins the one queue of frames, so that nothing overtakes or splits a frame that was encoded elsewhere.
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use chat_core::{Connection, Error, ErrorKind, Format, Item};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use chat_core::{Closed, Connection, Error, ErrorKind, Format, Item};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tungstenite::Message;
-use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::protocol::{CloseFrame, Role, WebSocketContext};
 
 use super::basic::{self, Close};
 use super::out::Out;
+use super::reader::{Inbound, Reader};
 use super::{Rules, frame};
 use crate::server::Lease;
 use crate::wire::Ref;
@@ -61,71 +56,29 @@ enum Phase {
 
 pub(super) struct Socket<I> {
     io: I,
-    parser: WebSocketContext,
-    track: frame::Track,
+    reader: Reader,
+    out: Out,
     connection: Option<Connection>,
     format: Format,
     rules: Arc<Rules>,
-    out: Out,
     phase: Phase,
     timer: Pin<Box<Sleep>>,
-    /// When the peer was last heard.
-    heard: Instant,
     /// When something was last written, or nothing waited.
     moved: Instant,
-    /// When the frame that is coming in began.
-    begun: Option<Instant>,
-    /// A ping was sent since the peer was last heard.
-    pinged: bool,
+    /// When a ping was last sent.
+    pinged: Option<Instant>,
     /// When all strikes are forgotten.
     forgiven: Instant,
     /// Writes handed in so far, …
     submitted: u64,
     /// … those without an outcome yet, …
     in_flight: usize,
+    /// … how many of these there may be, …
+    in_flight_limit: usize,
     /// … and what the client calls those it named.
     refs: Vec<(u64, Ref)>,
-    in_flight_limit: usize,
     /// Counts this socket among the server's connections.
     _lease: Option<Lease>,
-}
-
-/// What tungstenite sees for the time of one call.
-struct Borrowed<'a, 'b, I> {
-    io: &'a mut I,
-    cx: &'a mut Context<'b>,
-    track: &'a mut frame::Track,
-    fragments: u32,
-    read: &'a mut bool,
-    replies: &'a mut Vec<u8>,
-}
-
-impl<I: AsyncRead + Unpin> Read for Borrowed<'_, '_, I> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(buffer);
-        match Pin::new(&mut *self.io).poll_read(self.cx, &mut buffer) {
-            Poll::Ready(result) => {
-                result?;
-                *self.read = true;
-                self.track.feed(buffer.filled());
-                if self.track.fragments() > self.fragments {
-                    return Err(io::ErrorKind::QuotaExceeded.into());
-                }
-                Ok(buffer.filled().len())
-            }
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-}
-
-impl<I> Write for Borrowed<'_, '_, I> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.replies.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// The socket is over.
@@ -135,32 +88,23 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// A socket over a stream, of which `read` has been read already.
     pub(super) fn new(io: I, read: Vec<u8>, start: Start) -> Self {
         let now = Instant::now();
-        let mut track = frame::Track::default();
-        track.feed(&read);
-        let config = Some(start.rules.config);
+        let rules = start.rules;
         let mut socket = Self {
             io,
-            parser: if read.is_empty() {
-                WebSocketContext::new(Role::Server, config)
-            } else {
-                WebSocketContext::from_partially_read(read, Role::Server, config)
-            },
-            track,
-            timer: Box::pin(tokio::time::sleep(start.rules.ping_after)),
+            reader: Reader::new(read, rules.config, rules.fragments),
+            out: Out::default(),
             connection: start.connection,
             format: start.format,
-            rules: start.rules,
-            out: Out::default(),
             phase: Phase::Open,
-            heard: now,
+            timer: Box::pin(tokio::time::sleep(rules.ping_after.min(rules.frame_time))),
             moved: now,
-            begun: None,
-            pinged: false,
+            pinged: None,
             forgiven: now,
             submitted: 0,
             in_flight: 0,
-            refs: Vec::new(),
             in_flight_limit: start.in_flight,
+            refs: Vec::new(),
+            rules,
             _lease: start.lease,
         };
         if socket.connection.is_none() {
@@ -170,19 +114,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     /// Begins to close.
-    fn close(&mut self, (code, reason): Close) {
+    fn close(&mut self, why: Close) {
         if self.phase != Phase::Open {
             return;
         }
         self.disconnect();
-        let frame = CloseFrame {
-            code: CloseCode::from(code),
-            reason: reason.into(),
-        };
-        // Into memory: it cannot fail. The parser must know, to take the peer's Close for an answer.
-        let mut bytes = io::Cursor::new(Vec::new());
-        let _ = self.parser.close(&mut bytes, Some(frame));
-        self.out.push(bytes.into_inner().into());
+        self.reader.close(why, &mut self.out);
         self.phase = Phase::Closing(self.give_up());
     }
 
@@ -225,66 +162,28 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     /// Reads until nothing is there or nothing more may be taken.
     fn poll_in(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
-        let mut read = false;
         while self.may_read() {
-            match self.phase {
-                Phase::Open | Phase::Closing(_) => {}
-                Phase::Broken(_) => {
-                    self.discard(cx)?;
-                    break;
+            if let Phase::Broken(_) = self.phase {
+                return match Reader::poll_discard(cx, &mut self.io) {
+                    Poll::Pending => Ok(()),
+                    Poll::Ready(()) => Err(Over),
+                };
+            }
+            if let Phase::Last(_) = self.phase {
+                return Ok(());
+            }
+            match self.reader.poll_next(cx, &mut self.io, &mut self.out) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Inbound::Message(message)) => self.message(message),
+                Poll::Ready(Inbound::Broken(why)) => self.abort(why),
+                Poll::Ready(Inbound::Gone) => return Err(Over),
+                Poll::Ready(Inbound::Closed) => {
+                    self.disconnect();
+                    self.phase = Phase::Last(self.give_up());
                 }
-                Phase::Last(_) => break,
             }
-            let mut replies = Vec::new();
-            let message = self.parser.read(&mut Borrowed {
-                io: &mut self.io,
-                cx,
-                track: &mut self.track,
-                fragments: self.rules.fragments,
-                read: &mut read,
-                replies: &mut replies,
-            });
-            self.out.push(replies.into());
-            match message {
-                Ok(message) => self.message(message),
-                Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    break;
-                }
-                Err(error) => self.failed(&error)?,
-            }
-        }
-        let now = Instant::now();
-        if read {
-            self.heard = now;
-            self.pinged = false;
-        }
-        if !self.track.is_inside() {
-            self.begun = None;
-        } else if self.begun.is_none() {
-            self.begun = Some(now);
-            let late = now + self.rules.frame_time;
-            if late < self.timer.deadline() {
-                self.timer.as_mut().reset(late);
-            }
-        }
-        if self.phase == Phase::Open && self.track.take_grown() {
-            // The parser's buffer never shrinks by itself.
-            self.parser = WebSocketContext::new(Role::Server, Some(self.rules.config));
         }
         Ok(())
-    }
-
-    /// Reads and forgets, until the peer ends.
-    fn discard(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
-        let mut space = [0; 1024];
-        loop {
-            let mut buffer = ReadBuf::new(&mut space);
-            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
-                Poll::Ready(_) => return Err(Over),
-            }
-        }
     }
 
     fn message(&mut self, message: Message) {
@@ -330,38 +229,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         }
     }
 
-    /// The parser cannot go on.
-    fn failed(&mut self, error: &tungstenite::Error) -> Result<(), Over> {
-        use tungstenite::Error as E;
-        use tungstenite::error::ProtocolError as P;
-        match error {
-            // The peer's Close is in, and ours is in the queue.
-            E::ConnectionClosed => {
-                self.disconnect();
-                self.phase = Phase::Last(self.give_up());
-                Ok(())
-            }
-            E::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
-                self.abort(basic::FLOOD);
-                Ok(())
-            }
-            E::Capacity(_) => {
-                self.abort(basic::TOO_LARGE);
-                Ok(())
-            }
-            E::Utf8(_) => {
-                self.abort(basic::UTF8);
-                Ok(())
-            }
-            // It went away without a word: there is nobody to tell.
-            E::Io(_) | E::Protocol(P::ResetWithoutClosingHandshake) => Err(Over),
-            _ => {
-                self.abort(basic::PROTOCOL);
-                Ok(())
-            }
-        }
-    }
-
     /// Takes what the connection has, unless too much waits already: then it counts against the connection's own bound.
     /// Says whether there was anything.
     ///
@@ -403,7 +270,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             }
             Item::Resync { .. } => self.close(basic::RESUME),
             Item::Closed(why) => {
-                if why == chat_core::Closed::Slow {
+                if why == Closed::Slow {
                     // It did not take what waits; what it loads afresh holds that too.
                     self.out.forget();
                 }
@@ -423,64 +290,58 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         Some(named)
     }
 
-    /// Deadlines: each poll of the timer that is due decides, and sets the next.
+    /// Deadlines. The timer is never late for one, and looks again when it is early: so nothing has to set it but itself.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             let next = match self.phase {
+                Phase::Open => self.watch(now)?,
                 Phase::Closing(until) | Phase::Broken(until) | Phase::Last(until) => {
                     if now >= until {
                         return Err(Over);
                     }
                     until
                 }
-                Phase::Open => match self.watch(now) {
-                    Some(next) => next,
-                    None => return Err(Over),
-                },
             };
-            if self.phase == Phase::Open {
-                self.timer
-                    .as_mut()
-                    .reset(next.max(now + Duration::from_millis(1)));
-            }
+            let moment = Duration::from_millis(1);
+            self.timer.as_mut().reset(next.max(now + moment));
         }
         Ok(())
     }
 
-    /// Looks after an open socket; when to look again, or `None` when it is dead.
-    fn watch(&mut self, now: Instant) -> Option<Instant> {
-        let dead = self.rules.dead_after;
-        // A peer that is not listened to (its writes are under way) is not silent.
-        if self.in_flight >= self.in_flight_limit {
-            self.heard = now;
+    /// Looks after an open socket; when to look again.
+    fn watch(&mut self, now: Instant) -> Result<Instant, Over> {
+        let rules = Arc::clone(&self.rules);
+        // One that is not listened to while its writes are under way is not silent.
+        let is_heard = self.in_flight < self.in_flight_limit;
+        let silent = now.duration_since(self.reader.heard());
+        let stuck = now.duration_since(self.moved);
+        if (is_heard && silent >= rules.dead_after)
+            || (!self.out.is_empty() && stuck >= rules.dead_after)
+        {
+            return Err(Over);
         }
-        if now >= self.heard + dead || (!self.out.is_empty() && now >= self.moved + dead) {
-            return None;
-        }
-        if let Some(begun) = self.begun
-            && now >= begun + self.rules.frame_time
+        if let Some(begun) = self.reader.begun()
+            && now.duration_since(begun) >= rules.frame_time
         {
             self.abort(basic::PROTOCOL);
-            return Some(now);
+            return Ok(now + rules.close_wait);
         }
-        let quiet = self.heard + self.rules.ping_after;
-        if now >= quiet && !self.pinged {
-            self.pinged = true;
+        let is_pinged = self.pinged.is_some_and(|at| at >= self.reader.heard());
+        if silent >= rules.ping_after && !is_pinged {
+            self.pinged = Some(now);
             self.out.push(frame::EMPTY_PING);
         }
-        let mut next = if self.pinged {
-            self.heard + dead
-        } else {
-            quiet
-        };
-        if !self.out.is_empty() {
-            next = next.min(self.moved + dead);
-        }
-        if let Some(begun) = self.begun {
-            next = next.min(begun + self.rules.frame_time);
-        }
-        Some(next)
+        let heard = self.reader.heard();
+        let begun = self.reader.begun().map(|begun| begun + rules.frame_time);
+        let soon = now + rules.ping_after.min(rules.frame_time);
+        let due = [
+            Some(heard + rules.ping_after),
+            Some(heard + rules.dead_after),
+            begun,
+        ];
+        let due = due.into_iter().flatten().filter(|due| *due > now);
+        Ok(due.fold(soon, Instant::min))
     }
 
     /// Writes what waits. Says whether all of it is out.

@@ -158,6 +158,17 @@ impl Host {
         Socket(socket)
     }
 
+    /// A socket whose system holds little of what it does not read.
+    pub(crate) async fn narrow(&self, person: &Person) -> Socket {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = soon(socket.connect(self.address)).await.unwrap();
+        let url = format!("ws://{}/ws/{}", self.address, person.token);
+        let request = url.into_client_request().unwrap();
+        let opened = tokio_tungstenite::client_async(request, stream);
+        Socket(soon(opened).await.unwrap().0)
+    }
+
     pub(crate) async fn live(&self, person: &Person) -> Socket {
         self.socket(&format!("/ws/{}", person.token), &[]).await
     }

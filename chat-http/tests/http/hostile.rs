@@ -154,7 +154,9 @@ async fn long_heads() {
 
 #[tokio::test]
 async fn requests_cannot_be_smuggled() {
-    let host = Host::start().await;
+    let mut limits = ServerLimits::default();
+    limits.head_time = std::time::Duration::from_millis(300);
+    let host = Host::with(|builder| builder, limits).await;
     let inner = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     for head in [
         "content-length: 4\r\ntransfer-encoding: chunked\r\n",
@@ -349,6 +351,13 @@ async fn handshakes() {
     );
 }
 
+/// A host that does not wait long for the answer to a Close.
+async fn impatient() -> Host {
+    let mut limits = HttpLimits::default();
+    limits.close_wait = std::time::Duration::from_millis(200);
+    Host::with(|builder| builder.limits(limits), ServerLimits::default()).await
+}
+
 /// What a socket answers to bytes, then to a frame that is in order.
 async fn answer(host: &Host, person: &Person, bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut stream = host.bare(person).await;
@@ -430,7 +439,7 @@ async fn broken_frames_are_closed_with_a_code() {
 
 #[tokio::test]
 async fn bad_frames_are_answered_until_they_are_a_flood() {
-    let host = Host::start().await;
+    let host = impatient().await;
     let ada = host.person("ada").await;
     let mut socket = host.live(&ada).await;
     for bad in [
@@ -470,7 +479,7 @@ async fn bad_frames_are_answered_until_they_are_a_flood() {
 
 #[tokio::test]
 async fn pings_without_reading_cost_nothing_more() {
-    let host = Host::start().await;
+    let host = impatient().await;
     let ada = host.person("ada").await;
     let mut stream = host.bare(&ada).await;
     let pings = masked(0x89, &[7; 125]).repeat(1000);
