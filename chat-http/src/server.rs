@@ -22,6 +22,7 @@ use tower_service::Service;
 use crate::origin::Peer;
 use crate::rate::address_key;
 use crate::service::Http;
+use crate::transport::Transport;
 
 /// How long to wait after the system could not accept, mostly for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -202,7 +203,7 @@ async fn serve(
         .header_read_timeout(limits.head_time)
         .max_header_size(limits.head)
         .max_buf_size(limits.head.max(8192))
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Transport::new(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut watch = true;

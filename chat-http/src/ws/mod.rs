@@ -30,6 +30,7 @@ use crate::limits::HttpLimits;
 use crate::problem::Problem;
 use crate::server::Lease;
 use crate::service::{Inner, decoded, empty};
+use crate::transport::Transport;
 
 /// What holds for all sockets.
 #[derive(Debug)]
@@ -135,14 +136,20 @@ pub(crate) async fn upgrade(
 async fn open(on: OnUpgrade, start: socket::Start) {
     // The client went away in between.
     let Ok(upgraded) = on.await else { return };
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => {
-            let stream = parts.io.into_inner();
+    // Ours, or one of a host that serves with hyper, too.
+    let upgraded = match upgraded.downcast::<TokioIo<Transport>>() {
+        Ok(parts) => Ok((parts.io.into_inner().into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded
+            .downcast::<TokioIo<TcpStream>>()
+            .map(|parts| (parts.io.into_inner(), parts.read_buf)),
+    };
+    match upgraded {
+        Ok((stream, buffer)) => {
             // A socket that cannot be told so still works.
             let _ = stream.set_nodelay(true);
             // Copied: even an empty piece of it would keep hyper's read buffer alive.
-            let read = parts.read_buf.to_vec();
-            drop(parts.read_buf);
+            let read = buffer.to_vec();
+            drop(buffer);
             tokio::spawn(Socket::new(stream, read, start));
         }
         Err(upgraded) => {

@@ -136,18 +136,19 @@ async fn long_heads() {
     for number in 0..120 {
         many = many.header(&format!("x-{number}"), "1");
     }
-    let reply = many.send().await;
-    assert_eq!(reply.status, 431);
+    many.send().await.problem(431);
 
     let huge = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(1 << 20));
-    let status = Reply::parse(&host.raw(huge.as_bytes()).await).status;
-    assert!(matches!(status, 414 | 431 | 0), "{status}");
+    Reply::parse(&host.raw(huge.as_bytes()).await).problem(431);
     let headers: String = (0..5000)
         .map(|number| format!("x-{number}: 1\r\n"))
         .collect();
     let many = format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
-    let status = Reply::parse(&host.raw(many.as_bytes()).await).status;
-    assert!(matches!(status, 431 | 0), "{status}");
+    Reply::parse(&host.raw(many.as_bytes()).await).problem(431);
+    let path = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(65_535));
+    let answer = Reply::parse(&host.raw(path.as_bytes()).await);
+    answer.problem(answer.status);
+    assert!(matches!(answer.status, 414 | 431), "{}", answer.status);
     // The server is as good as before.
     assert_eq!(host.call("GET", "/healthz").send().await.status, 200);
 }
@@ -185,13 +186,17 @@ async fn requests_cannot_be_smuggled() {
         "GET\r\n\r\n",
         "GET / HTTP/9.9\r\n\r\n",
         "\x16\x03\x01\x02\x00",
-        "GET / HTTP/1.1\r\nbad header\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: \x01\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ] {
         let answer = host.raw(nonsense.as_bytes()).await;
-        let status = Reply::parse(&answer).status;
-        assert!(matches!(status, 0 | 400..500), "{nonsense}: {answer}");
+        // Of what never becomes a request there is nothing to answer.
+        if !answer.is_empty() {
+            Reply::parse(&answer).problem(400);
+        }
     }
+    let bad = host.raw(b"GET / HTTP/1.1\r\nbad header\r\n\r\n").await;
+    Reply::parse(&bad).problem(400);
     // In absolute form, as proxies send it; and for the server as a whole.
     let absolute = host
         .raw(b"GET http://x/healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
