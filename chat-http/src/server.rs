@@ -33,7 +33,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 pub struct ServerLimits {
     /// Connections at once, sockets included. 20,000.
     pub connections: usize,
-    /// Of these, from one address; trusted proxies are not counted. 1,000.
+    /// Of these, from one address; this machine and trusted proxies are not counted. 1,000.
     pub per_address: usize,
     /// How long a request's head may take to arrive, and a connection may be idle between requests. 20 s.
     pub head_time: Duration,
@@ -130,8 +130,9 @@ impl Server {
         connections: &Arc<Connections>,
         stopped: &watch::Receiver<()>,
     ) {
-        let counted = !self.http.0.proxies.contains(peer.ip());
-        let address = counted.then(|| address_key(peer.ip()));
+        let ip = peer.ip().to_canonical();
+        let counted = !ip.is_loopback() && !self.http.0.proxies.contains(ip);
+        let address = counted.then(|| address_key(ip));
         let Some(lease) = connections.lease(address, &self.limits) else {
             // In one piece or not at all: nobody waits for a peer that is refused.
             let _ = stream.try_write(FULL);
@@ -311,5 +312,57 @@ impl Drop for Place {
         if held.total == 0 {
             self.connections.empty.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_by_address_and_in_all() {
+        let mut limits = ServerLimits::default();
+        (limits.connections, limits.per_address) = (5, 2);
+        let connections = Arc::new(Connections::default());
+        let lease = |address: &str| {
+            let address = Some(address).filter(|address| !address.is_empty());
+            connections.lease(address.map(|address| address.parse().unwrap()), &limits)
+        };
+        let first = lease("1.1.1.1").unwrap();
+        let clone = first.clone();
+        let _second = lease("1.1.1.1").unwrap();
+        assert!(lease("1.1.1.1").is_none());
+        let _other = lease("1.1.1.2").unwrap();
+        drop(first);
+        assert!(lease("1.1.1.1").is_none(), "a socket keeps its place");
+        drop(clone);
+        let _third = lease("1.1.1.1").unwrap();
+        let _uncounted = (lease("").unwrap(), lease("").unwrap());
+        assert!(lease("").is_none() && lease("1.1.1.3").is_none());
+        let held = connections.held.lock().unwrap();
+        assert_eq!((held.total, held.by_address.len()), (5, 2));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_when_all_are_gone() {
+        let connections = Arc::new(Connections::default());
+        let lease = connections.lease(Some([1, 1, 1, 1].into()), &ServerLimits::default());
+        let gone = tokio::spawn({
+            let connections = Arc::clone(&connections);
+            async move { connections.gone().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!gone.is_finished());
+        drop(lease);
+        gone.await.unwrap();
+        assert!(connections.held.lock().unwrap().by_address.is_empty());
+    }
+
+    #[test]
+    fn the_refusal_says_how_long_it_is() {
+        let text = std::str::from_utf8(FULL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+        serde_json::from_str::<serde_json::Value>(body).unwrap();
     }
 }

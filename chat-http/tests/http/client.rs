@@ -336,11 +336,16 @@ pub(crate) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Reads server frames from a bare socket until it ends: (opcode byte, payload).
+/// Reads server frames from a bare socket until it ends.
 pub(crate) async fn read_frames(stream: &mut TcpStream) -> Vec<(u8, Vec<u8>)> {
     let mut bytes = Vec::new();
     let _ = soon(stream.read_to_end(&mut bytes)).await;
-    let mut rest = &bytes[..];
+    frames(&bytes)
+}
+
+/// The server frames in some bytes: (first byte, payload).
+pub(crate) fn frames(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut rest = bytes;
     let mut frames = Vec::new();
     while let [first, length, after @ ..] = rest {
         let (length, after) = match *length {

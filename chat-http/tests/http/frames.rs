@@ -212,6 +212,21 @@ async fn a_login_that_does_not_count_is_told_by_a_code() {
 }
 
 #[tokio::test]
+async fn a_login_that_expires_closes_its_sockets() {
+    let chat = super::chat();
+    let auth = super::auth(&chat).lifetime(Duration::from_secs(2));
+    let own = auth.clone();
+    let configure =
+        |builder: chat_http::Builder| builder.documented(own.clone()).v1(std::sync::Arc::new(own));
+    let host = Host::over(chat, configure, ServerLimits::default()).await;
+    auth.register("ada", "password of ada").await.unwrap();
+    let session = auth.login("ada", "password of ada").await.unwrap();
+    let mut socket = host.socket(&format!("/ws/{}", session.token), &[]).await;
+    assert_eq!(socket.closed().await, (1008, "login".to_owned()));
+    assert!(chat_core::Timestamp::now() >= session.expires);
+}
+
+#[tokio::test]
 async fn logging_out_closes_the_sockets_of_that_login() {
     let host = Host::start().await;
     let ada = host.person("ada").await;
@@ -391,8 +406,9 @@ async fn a_frame_that_never_ends_is_cut() {
     let until_end = tokio::io::AsyncReadExt::read_to_end(&mut read, &mut bytes);
     let (_, ended) = tokio::join!(dribble, super::client::soon(until_end));
     drop(ended);
-    assert_eq!(bytes[0], 0x88);
-    assert_eq!(code(&bytes[2..]), 1002);
+    let frames = super::client::frames(&bytes);
+    let (first, payload) = frames.last().unwrap();
+    assert_eq!((*first, code(payload)), (0x88, 1002));
 }
 
 #[tokio::test]

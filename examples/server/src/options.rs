@@ -105,7 +105,7 @@ pub(crate) struct Limits {
     #[arg(value_name = "N", default_value_t = 20_000, value_parser = count())]
     pub(crate) max_connections: u32,
 
-    /// Connections open at once from one address; trusted proxies are not counted
+    /// Connections open at once from one address; this machine and trusted proxies are not counted
     #[arg(long, env = "CHAT_MAX_CONNECTIONS_PER_ADDRESS", hide_env = true)]
     #[arg(value_name = "N", default_value_t = 1_000, value_parser = count())]
     pub(crate) max_connections_per_address: u32,
