@@ -204,16 +204,38 @@ fn scripts_are_fine(name: &str) -> bool {
 
 /// What somebody reads who does not look closely.
 fn glimpse(name: &str) -> String {
-    let skeleton: String = skeleton(name).collect();
-    let letters: String = skeleton
-        .nfd()
-        .filter(|&c| c.is_alphanumeric() && !is_combining_mark(c))
-        .collect();
-    canonical(&letters).replace('l', "i")
+    let letters: String = skeleton(name).filter(|c| c.is_alphanumeric()).collect();
+    // Once more: `M` looks like nothing else, `m` like `rn`. And `l` looks like `I`, so it stands for `i`.
+    let small = canonical(&letters);
+    skeleton(&small)
+        .map(|c| if c == 'l' { 'i' } else { c })
+        .collect()
 }
 
 fn is_reserved(name: &str) -> bool {
     static RESERVED_GLIMPSES: LazyLock<HashSet<String>> =
         LazyLock::new(|| RESERVED.iter().map(|name| glimpse(name)).collect());
     RESERVED_GLIMPSES.contains(&glimpse(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_up_what_could_be_a_name_and_nothing_else() {
+        for (input, name) in [(" ADMIN ", "admin"), ("Ünlü", "ünlü"), ("a/b", "a/b")] {
+            assert_eq!(lookup(input).as_deref(), Some(name));
+        }
+        for input in [
+            "",
+            "  ",
+            "a\0b",
+            "a\nb",
+            &"x".repeat(257),
+            &" ".repeat(2000),
+        ] {
+            assert_eq!(lookup(input), None);
+        }
+    }
 }

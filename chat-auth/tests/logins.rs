@@ -85,6 +85,11 @@ async fn registers_logs_in_and_out() {
     refused(&auth, &session.token).await;
     auth.logout(&identity).await.unwrap();
     auth.logout(&Identity::of(user.id)).await.unwrap();
+    let unknown = Identity {
+        login: LoginId::new(999).ok(),
+        ..identity
+    };
+    auth.logout(&unknown).await.unwrap();
 }
 
 #[tokio::test]
@@ -335,7 +340,9 @@ async fn changing_the_password_ends_all_other_logins() {
 #[tokio::test]
 async fn a_legacy_hash_is_replaced_at_the_next_login() {
     let (chat, auth) = start();
-    chat.register("old", "Old", LEGACY_LONG).await.unwrap();
+    let user = chat.register("old", "Old", LEGACY_LONG).await.unwrap();
+    let expires = Timestamp::now().plus_millis(3_600_000);
+    host(&chat, user.id, Change::OpenLogin { expires }).await;
     let error = auth.login("old", "correct horse battery stable").await;
     assert!(matches!(error, Err(AuthError::Wrong)));
     assert_eq!(hash_of(&chat, "old").await, LEGACY_LONG);
@@ -347,11 +354,11 @@ async fn a_legacy_hash_is_replaced_at_the_next_login() {
     let two = auth.login("old", password).await.unwrap();
     assert_eq!(hash_of(&chat, "old").await, hash, "once");
     for session in [one, two] {
-        assert!(
-            auth.authenticate(&session.token).await.is_ok(),
-            "no login ended"
-        );
+        assert!(auth.authenticate(&session.token).await.is_ok());
     }
+    let before = chat.login(LoginId::new(1).unwrap()).await.unwrap();
+    let (login, user) = before.unwrap();
+    assert!(login.is_live(&user, Timestamp::now()), "no login ended");
     // Too short for a new hash: the old one stays.
     chat.register("short", "Short", LEGACY).await.unwrap();
     for _ in 0..2 {
@@ -407,7 +414,7 @@ async fn of_two_who_change_a_password_one_wins() {
 
 #[tokio::test]
 async fn renewing_opens_a_login_and_leaves_the_old_one() {
-    let (_, auth) = start();
+    let (chat, auth) = start();
     auth.register("alice", PASSWORD).await.unwrap();
     let one = auth.login("alice", PASSWORD).await.unwrap();
     let two = auth.renew(&one.identity).await.unwrap();
@@ -419,6 +426,8 @@ async fn renewing_opens_a_login_and_leaves_the_old_one() {
     assert!(auth.authenticate(&two.token).await.is_ok());
     let error = auth.renew(&one.identity).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
+    let next = LoginId::new(two.identity.login.unwrap().get() + 1).unwrap();
+    assert_eq!(chat.login(next).await.unwrap(), None, "none was opened");
 }
 
 #[tokio::test]

@@ -255,6 +255,8 @@ fn refuses_reserved_names_and_what_looks_like_them() {
         "syﬆem",
         "ѕуѕтеm",
         "ΝULL",
+        "ΜΕ",
+        "ВОТ",
     ] {
         let why = refused(name);
         assert!(
