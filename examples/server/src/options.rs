@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::RangedI64ValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{BoolishValueParser, RangedI64ValueParser};
 use clap::{ArgAction, Args, Parser, ValueEnum};
 
 const STYLES: Styles = Styles::styled()
@@ -44,7 +44,7 @@ pub(crate) struct Options {
 pub(crate) struct Network {
     /// Listen here; port 0 takes a free one
     #[arg(long, env = "CHAT_LISTEN", hide_env = true)]
-    #[arg(value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000")]
+    #[arg(value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000", value_parser = address)]
     pub(crate) listen: SocketAddr,
 
     /// What people type into their browsers, if it is not the above; https makes cookies `Secure`
@@ -132,6 +132,7 @@ pub(crate) struct Limits {
 
     /// No rates at all, of messages, logins, registrations or requests: for tests and measuring
     #[arg(long, env = "CHAT_NO_RATE_LIMITS", hide_env = true)]
+    #[arg(value_parser = BoolishValueParser::new())]
     pub(crate) no_rate_limits: bool,
 }
 
@@ -160,6 +161,11 @@ fn count() -> RangedI64ValueParser<u32> {
 /// Bytes of a text: a frame has 64 KiB, and a byte may take six in JSON.
 fn text() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=10_000)
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "say an IP address and a port, such as 127.0.0.1:8000 or 0.0.0.0:80")
 }
 
 fn rate(text: &str) -> Result<f64, &'static str> {

@@ -8,8 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Heard, Socket, User, connect, get, login, register, request};
-use crate::support::{Server, Signal};
+use crate::client::{Heard, PASSWORD, Socket, User, connect, get, login, register, request};
+use crate::support::{Server, Signal, command};
 
 /// How long an orderly end may take.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -216,9 +216,14 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn closed_registration_lets_nobody_in() {
-    let server = Server::start(&["--store", "memory", "--registration", "closed"]);
-    let body = serde_json::json!({ "username": "anna", "password": "correct horse battery" });
+fn options_come_from_the_environment_too() {
+    let server = Server::start_by(command(&[]).envs([
+        ("CHAT_STORE", "memory"),
+        ("CHAT_ALLOW_ORIGIN", "https://a.example,https://b.example"),
+        ("CHAT_NO_RATE_LIMITS", "1"),
+        ("CHAT_REGISTRATION", "closed"),
+    ]));
+    let body = serde_json::json!({ "username": "anna", "password": PASSWORD });
     let answer = request(server.address, "POST", "/register", None, Some(&body));
     assert_eq!(answer.status, 403, "{}", answer.body);
 }

@@ -37,8 +37,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it on a free port and waits until it says that it listens.
     pub(crate) fn start(options: &[&str]) -> Self {
-        let mut child = command(&["--listen", "127.0.0.1:0", "--log", "warn"])
-            .args(options)
+        Self::start_by(&mut command(options))
+    }
+
+    /// The same with options from elsewhere.
+    pub(crate) fn start_by(command: &mut Command) -> Self {
+        let mut child = command
+            .args(["--listen", "127.0.0.1:0", "--log", "warn"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -54,9 +59,8 @@ impl Server {
         let line = server.line_with("http://");
         let (_, rest) = line.split_once("http://").expect("just found");
         let end = rest.find(|c: char| !c.is_ascii_digit() && !".:".contains(c));
-        server.address = rest[..end.unwrap_or(rest.len())]
-            .parse()
-            .expect("an address");
+        let address = &rest[..end.unwrap_or(rest.len())];
+        server.address = address.parse().expect("an address");
         server
     }
 
