@@ -106,7 +106,8 @@ impl Auth {
             })
     }
 
-    /// Opens a login. An old hash is replaced by one of the current scheme on the way.
+    /// Opens a login. An old hash is replaced by one of the current scheme on the way; until then its user's wrong passwords
+    /// take as long as that scheme does, which tells who has not logged in since.
     ///
     /// # Errors
     /// [`AuthError::Wrong`] for an unknown user, a wrong password and a disabled user alike, after the same work: one hash.

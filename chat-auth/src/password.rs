@@ -40,7 +40,8 @@ impl Cost {
 }
 
 impl Default for Cost {
-    /// 19 MiB, 2 passes, 1 lane: what OWASP's Password Storage Cheat Sheet asks for at least. About 20 ms.
+    /// 19 MiB, 2 passes, 1 lane: what OWASP's Password Storage Cheat Sheet asks for at least. Some 20 to 40 ms of a
+    /// core.
     fn default() -> Self {
         Self {
             memory: Params::DEFAULT_M_COST,
