@@ -10,6 +10,8 @@ pub struct HttpLimits {
     pub body: usize,
     /// How long a body may take to arrive. 10 s.
     pub body_time: Duration,
+    /// How long a request may take in all, before 503 is answered: a store that hangs is told of, too. 30 s.
+    pub answer_time: Duration,
     /// Bytes of a path with its query. 8 KiB.
     pub uri: usize,
     /// Header fields of a request. 100.
@@ -33,11 +35,17 @@ pub struct HttpLimits {
     pub close_wait: Duration,
 }
 
+/// "Never" as a time that can be added to any other.
+pub(crate) fn at_most_a_year(time: Duration) -> Duration {
+    time.min(Duration::from_secs(366 * 86_400))
+}
+
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             body: 64 << 10,
             body_time: Duration::from_secs(10),
+            answer_time: Duration::from_secs(30),
             uri: 8 << 10,
             headers: 100,
             frame: 64 << 10,

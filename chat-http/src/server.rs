@@ -19,6 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tower_service::Service;
 
+use crate::limits::at_most_a_year;
 use crate::origin::Peer;
 use crate::rate::address_key;
 use crate::service::Http;
@@ -112,7 +113,7 @@ impl Server {
         }
         drop(listener);
         drop(stop);
-        let until = Instant::now() + self.limits.drain;
+        let until = Instant::now() + at_most_a_year(self.limits.drain);
         let drained = self.http.chat().drain(self.limits.drain).await;
         if tokio::time::timeout_at(until, connections.gone())
             .await
@@ -201,7 +202,7 @@ async fn serve(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
+        .header_read_timeout(at_most_a_year(limits.head_time))
         .max_header_size(limits.head)
         .max_buf_size(limits.head.max(8192))
         .serve_connection(TokioIo::new(Transport::new(stream)), service)

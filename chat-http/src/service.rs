@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use chat_auth::Auth;
-use chat_core::{Authenticator, Chat, ErrorKind, Format, Identity};
+use chat_core::{Authenticator, Chat, Error, ErrorKind, Format, Identity};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
@@ -127,10 +127,12 @@ impl Inner {
             status = Empty,
             micros = Empty,
         );
-        let mut response = self
+        let answer = self
             .dispatch(&mut parts, path, query, found, body)
-            .instrument(span.clone())
-            .await
+            .instrument(span.clone());
+        let answer = tokio::time::timeout(self.limits.answer_time, answer).await;
+        let mut response = answer
+            .unwrap_or_else(|_| Err(late()))
             .unwrap_or_else(Problem::into_response);
         self.finish(&parts, &mut response);
         span.record("status", response.status().as_u16());
@@ -355,6 +357,11 @@ fn text(text: &'static str) -> Response<Body> {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     response
+}
+
+/// Nobody knows whether what was asked will still happen.
+fn late() -> Problem {
+    Error::unavailable("this took too long; look whether it was done before trying again").into()
 }
 
 fn nowhere() -> Problem {

@@ -10,7 +10,9 @@ function el(name, attributes = {}, ...children) {
   return node
 }
 
-const paragraphs = (text = '') => text.split('\n\n').map((part) => el('p', { class: 'quiet' }, part))
+// `so` in the text is code.
+const rich = (text = '') => text.split('`').map((part, at) => (at % 2 ? el('code', {}, part) : part))
+const paragraphs = (text = '') => text.split('\n\n').map((part) => el('p', { class: 'quiet' }, ...rich(part)))
 const refName = (schema) => schema?.$ref?.split('/').pop()
 const resolve = (schema) => (schema?.$ref ? document_.components.schemas[refName(schema)] : (schema ?? {}))
 
@@ -39,7 +41,7 @@ function example(schema, depth = 0) {
 function fields(schema) {
   const known = resolve(schema)
   const rows = Object.entries(known.properties ?? {}).map(([name, value]) =>
-    el('tr', {}, el('td', {}, name), el('td', {}, typeOf(value)), el('td', {}, value.description ?? resolve(value).description ?? '')),
+    el('tr', {}, el('td', {}, name), el('td', {}, typeOf(value)), el('td', {}, ...rich(value.description ?? resolve(value).description))),
   )
   return rows.length ? el('table', {}, el('tbody', {}, ...rows)) : el('p', {}, typeOf(known))
 }
@@ -52,9 +54,16 @@ function body(content) {
   })
 }
 
+function parameters(operation) {
+  const rows = (operation.parameters ?? []).map(({ name, in: place, required, schema, description }) =>
+    el('tr', {}, el('td', {}, name), el('td', {}, `${place}${required ? '' : ', optional'}`), el('td', {}, typeOf(schema)), el('td', {}, ...rich(description))),
+  )
+  return rows.length ? [el('h3', {}, 'Parameters'), el('table', {}, el('tbody', {}, ...rows))] : []
+}
+
 function responses(operation) {
   const rows = Object.entries(operation.responses).map(([status, response]) =>
-    el('tr', {}, el('td', {}, status), el('td', {}, response.description, ...body(response.content))),
+    el('tr', {}, el('td', {}, status), el('td', {}, ...rich(response.description), ...body(response.content))),
   )
   return el('table', {}, el('tbody', {}, ...rows))
 }
@@ -65,7 +74,7 @@ const url = (path) => new URL(`.${path}`, location.href)
 function trial(path, method, operation) {
   const parameters = operation.parameters ?? []
   const inputs = parameters.map((parameter) => {
-    const attributes = { name: parameter.name, placeholder: parameter.description ?? '' }
+    const attributes = { name: parameter.name, autocomplete: 'off' }
     if (parameter.required) attributes.required = ''
     return [parameter, el('input', attributes)]
   })
@@ -159,6 +168,7 @@ function operation(path, method, described) {
           { class: 'inside' },
           ...paragraphs(described.description),
           el('p', { class: 'quiet' }, needsLogin ? 'Needs a login.' : 'Needs no login.'),
+          ...parameters(described),
           ...(described.requestBody ? [el('h3', {}, 'Body'), fields(described.requestBody.content['application/json'].schema)] : []),
           el('h3', {}, 'Answers'),
           responses(described),

@@ -26,7 +26,7 @@ use socket::Socket;
 
 use crate::body::Body;
 use crate::credential::Credential;
-use crate::limits::HttpLimits;
+use crate::limits::{HttpLimits, at_most_a_year};
 use crate::problem::Problem;
 use crate::server::Lease;
 use crate::service::{Inner, decoded, empty};
@@ -55,12 +55,12 @@ impl Rules {
                 .max_message_size(Some(limits.frame))
                 .max_frame_size(Some(limits.frame)),
             fragments: limits.fragments,
-            frame_time: limits.frame_time,
+            frame_time: at_most_a_year(limits.frame_time),
             strikes: limits.strikes,
-            strike_every: limits.strike_every,
-            ping_after: limits.ping_after,
-            dead_after: limits.dead_after,
-            close_wait: limits.close_wait,
+            strike_every: at_most_a_year(limits.strike_every),
+            ping_after: at_most_a_year(limits.ping_after),
+            dead_after: at_most_a_year(limits.dead_after),
+            close_wait: at_most_a_year(limits.close_wait),
         }
     }
 }

@@ -150,7 +150,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     fn strike(&mut self) {
         let now = Instant::now();
         self.forgiven = self.forgiven.max(now) + self.rules.strike_every;
-        if self.forgiven > now + self.rules.strike_every * self.rules.strikes {
+        let most = self.rules.strike_every.saturating_mul(self.rules.strikes);
+        if self.forgiven.duration_since(now) > most {
             self.close(basic::FLOOD);
         }
     }

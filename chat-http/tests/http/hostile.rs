@@ -498,6 +498,31 @@ async fn pings_without_reading_cost_nothing_more() {
     assert_eq!(socket.json().await["code"], "invalid");
 }
 
+#[tokio::test]
+async fn a_peer_that_only_sends_is_not_read_for_ever() {
+    let mut limits = HttpLimits::default();
+    limits.strikes = u32::MAX;
+    limits.dead_after = std::time::Duration::MAX;
+    let host = Host::with(|builder| builder.limits(limits), ServerLimits::default()).await;
+    let ada = host.person("ada").await;
+    let mut stream = host.narrow(&ada).await.0.into_inner();
+    // Each of these has to be answered, and no answer is taken.
+    let pings = masked(0x89, &[7; 125]).repeat(1000);
+    let mut sent = 0;
+    // Whatever the systems on both sides hold: a server that reads on holds more.
+    let patience = std::time::Duration::from_secs(2);
+    while tokio::time::timeout(patience, stream.write_all(&pings))
+        .await
+        .is_ok()
+    {
+        sent += pings.len();
+        assert!(
+            sent < 100 << 20,
+            "{sent} bytes taken from a peer that takes none"
+        );
+    }
+}
+
 /// All that a socket says to some text frames, however it ends.
 async fn says(socket: &mut Socket, frames: &[String]) -> usize {
     let mut answers = 0;

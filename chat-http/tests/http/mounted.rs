@@ -8,7 +8,7 @@ use axum::routing::get;
 use chat_core::{
     Actor, Authenticator, Change, Chat, Error, ErrorKind, Identity, Target, UserId, Write,
 };
-use chat_http::Http;
+use chat_http::{Http, HttpLimits};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +24,7 @@ struct Sessions(HashMap<&'static str, UserId>);
 impl Authenticator for Sessions {
     async fn authenticate(&self, credential: &str) -> Result<Identity, Error> {
         match credential {
+            "asleep" => std::future::pending().await,
             "down" => Err(Error::unavailable("the directory does not answer")),
             other => match self.0.get(other) {
                 Some(user) => Ok(Identity::of(*user)),
@@ -65,8 +66,11 @@ async fn a_router_of_a_host_serves_chat_too() {
         ("key-of-ada", user(&chat, "ada").await),
         ("key-of-bob", user(&chat, "bob").await),
     ]));
+    let mut limits = HttpLimits::default();
+    limits.answer_time = std::time::Duration::from_millis(200);
     let http = Http::builder(chat.clone())
         .v1(Arc::new(sessions))
+        .limits(limits)
         .build()
         .unwrap();
     let router = Router::new()
@@ -85,6 +89,8 @@ async fn a_router_of_a_host_serves_chat_too() {
     request(address, "GET /chat/v1/session", "down")
         .await
         .problem(503);
+    let asleep = request(address, "GET /chat/v1/session", "asleep").await;
+    asleep.problem(503);
     // Not offered here.
     request(address, "GET /chat/conversations/1", "key-of-ada")
         .await
@@ -108,6 +114,7 @@ async fn a_router_of_a_host_serves_chat_too() {
     let told = soon(bob.next()).await.unwrap().unwrap();
     let told: Value = serde_json::from_str(told.to_text().unwrap()).unwrap();
     assert_eq!(told["content"], "hello from the shop");
+    assert!(connect("asleep").await.is_err());
     // A directory that is down is no reason to log in again.
     assert!(connect("down").await.is_err());
 
