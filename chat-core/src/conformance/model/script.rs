@@ -177,7 +177,7 @@ impl Writer<'_> {
                 // One in eight is none of the actor's business, one in eight is with oneself.
                 let a = user.filter(|_| b % 8 != 0).unwrap_or(self.user(*a));
                 let b = match self.user(*b) {
-                    same if same == a && b % 8 != 1 => self.user(b + 1),
+                    same if same == a && b % 8 != 1 => self.user(b.wrapping_add(2)),
                     other => other,
                 };
                 let kind = ConversationKind::Direct(a.min(b), a.max(b));
