@@ -241,12 +241,14 @@ macro_rules! conformance_tests {
             slow_readers_pay_alone
             slow_readers_are_bounded_in_bytes
             encoded_once
+            resumed_encoded_once
             outcome_behind_its_event
             writes_commit_in_the_order_sent
             in_flight_is_bounded
             devices_of_a_user_agree
             oldest_connection_gives_way
             strangers_get_nothing
+            erased_texts_are_told_nowhere
             revoked_logins_are_closed
             draining_finishes
             nodes_agree

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::{Closed, Delivery, Device, Hidden, Item};
+use super::{Closed, Device, Item};
 use crate::node::Node;
 use crate::{Error, ErrorKind, Identity, LogId, LogPage, Seq, Write};
 
@@ -150,13 +150,10 @@ impl Connection {
             items.push(Item::Resync { log, seq });
             *cursor = seq;
         }
-        for (seq, event) in page.entries {
-            *cursor = seq;
-            items.push(match event {
-                Some(event) => Item::Event(Delivery::new(event)),
-                None => Item::Hidden(Hidden::new(log, seq)),
-            });
+        if let Some((last, _)) = page.entries.last() {
+            *cursor = *last;
         }
+        self.node.hub.recent.items(log, page.entries, items);
         let cursor = *cursor;
         self.device.caught(log, cursor);
         if cursor >= page.head {

@@ -156,7 +156,7 @@ impl Shard {
             let events = match page {
                 Ok(page) => {
                     let events = page.entries.into_iter().filter_map(|(_, event)| event);
-                    Some(events.map(Delivery::new).collect())
+                    Some(events.map(|event| hub.recent.delivery(event)).collect())
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a hole could not be read; the next sweep tries again");

@@ -7,6 +7,7 @@ mod connection;
 mod delivery;
 mod device;
 mod gate;
+mod recent;
 mod shard;
 mod upkeep;
 mod users;
@@ -40,6 +41,7 @@ pub(crate) struct Hub {
     pub(crate) limits: Arc<Limits>,
     pub(crate) bus: Option<Arc<dyn Bus>>,
     users: Users,
+    pub(crate) recent: recent::Recent,
     shards: Vec<mpsc::UnboundedSender<Command>>,
     room: Arc<Semaphore>,
     formats: AtomicUsize,
@@ -67,6 +69,7 @@ impl Hub {
             limits,
             bus,
             users: Users::default(),
+            recent: recent::Recent::default(),
             shards,
             room: Arc::new(Semaphore::new(ROOM)),
             formats: AtomicUsize::new(0),
@@ -133,7 +136,7 @@ impl Hub {
         let mut runs: Vec<(LogId, Vec<Arc<Delivery>>)> = Vec::with_capacity(1);
         for event in events {
             let log = event.log;
-            let delivery = Delivery::new(event);
+            let delivery = self.recent.delivery(event);
             self.hint(&delivery);
             match runs.last_mut().filter(|(last, _)| *last == log) {
                 Some((_, run)) => run.push(delivery),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::device::{Device, lock};
-use super::{Closed, Command, Delivery, Hub};
+use super::{Closed, Command, Hub};
 use crate::rules::{Row, RowKey};
 use crate::{BusEvent, Hint, LoginId, Timestamp};
 
@@ -128,7 +128,7 @@ pub(super) fn start(hub: &Arc<Hub>) {
                         let log = event.log;
                         // Other nodes' floods wait their turn like this node's own.
                         let room = hub.room(1).await;
-                        let events = vec![Delivery::new(*event)];
+                        let events = vec![hub.recent.delivery(*event)];
                         hub.send(
                             log,
                             Command::Publish {

@@ -1,5 +1,6 @@
 //! Laws 5, 7 to 10 and 13 broken on the way to devices.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use chat_core::conformance::{Fixture, async_trait};
 use chat_core::kv::MemoryStore;
 use chat_core::{
     Builder, Chat, Closed, Connection, Error, Event, EventKind, History, Identity, Item, Limits,
-    LocalBus, LogId, Memberships, Prepared, Ranges, Store, Viewer,
+    LocalBus, LogId, LogPage, Memberships, Prepared, Ranges, Seq, Store, Viewer,
 };
 
 use crate::store::{Fault, Faulty, Results};
@@ -26,9 +27,11 @@ mutations! {
     hub::removed_get_nothing_more: With(NoEnd);
     hub::joiners_get_all_from_then_on: With(NoBeginning);
     hub::strangers_get_nothing: With(SeesAll);
+    hub::erased_texts_are_told_nowhere: With(Remembers::default());
     hub::slow_readers_pay_alone: Limited(|limits| limits.queue_items = 64);
     hub::slow_readers_are_bounded_in_bytes: Limited(|limits| limits.queue_bytes = 64 << 10);
     hub::encoded_once: TwoNodes::default();
+    hub::resumed_encoded_once: TwoNodes::default();
     hub::in_flight_is_bounded: Limited(|limits| limits.in_flight = 64);
     hub::oldest_connection_gives_way: Limited(|limits| limits.connections = 20);
     hub::revoked_logins_are_closed: Tampered(never_closed);
@@ -263,6 +266,26 @@ impl Fault for SeesAll {
         match log {
             LogId::Conversation(_) => Viewer::All,
             LogId::User(_) => viewer,
+        }
+    }
+}
+
+/// Logs tell a message as it was at first.
+#[derive(Clone, Default)]
+struct Remembers(Arc<Mutex<HashMap<(LogId, Seq), Event>>>);
+
+impl Fault for Remembers {
+    fn page(&self, log: LogId, page: &mut LogPage) {
+        let mut known = self.0.lock().unwrap();
+        for event in page
+            .entries
+            .iter_mut()
+            .filter_map(|(_, event)| event.as_mut())
+        {
+            let first = known
+                .entry((log, event.seq))
+                .or_insert_with(|| event.clone());
+            *event = first.clone();
         }
     }
 }

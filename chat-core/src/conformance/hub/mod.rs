@@ -25,6 +25,6 @@ pub use order::{
 };
 pub use resume::{resume_from_any_cursor, resume_while_writers_go_on};
 pub use rights::{
-    hidden_targets_are_not_told, joiners_get_all_from_then_on, removed_get_nothing_more,
-    strangers_get_nothing,
+    erased_texts_are_told_nowhere, hidden_targets_are_not_told, joiners_get_all_from_then_on,
+    removed_get_nothing_more, strangers_get_nothing,
 };

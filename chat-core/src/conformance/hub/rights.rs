@@ -227,3 +227,63 @@ pub async fn strangers_get_nothing(fixture: &dyn Fixture) -> Outcome {
     }
     Ok(Verdict::Holds)
 }
+
+/// A text that was deleted or replaced stands nowhere any more: not in a log or feed, not in a history or list, and not in
+/// what a device resumes, however recently it was delivered live.
+///
+/// # Errors
+/// How it was broken.
+pub async fn erased_texts_are_told_nowhere(fixture: &dyn Fixture) -> Outcome {
+    let nodes = Nodes::open(fixture, 1, &free(), None).await?;
+    let (world, chat) = (&nodes.world, &nodes.chats[0]);
+    let [alice, bob] = world.users().await?;
+    let id = world.group_of(alice, &[bob]).await?;
+    let mut live = Device::connect(fixture, chat, bob).await?;
+    let post = |text: &str| to(alice, id, vec![Change::post(text)]);
+    let edited = chat.commit(post("a secret")).await?.last();
+    let deleted = chat.commit(post("another secret")).await?.last();
+    live.until_seq(id, deleted).await?;
+    let resumed = async || -> Result<String, Violation> {
+        let mut device = Device::connect(fixture, chat, bob).await?;
+        device.resume(vec![(LogId::User(bob), 0), (id.into(), 0)])?;
+        let head = world.store.entry(bob, id).await?.head.seq;
+        device.until_seq(id, head).await?;
+        Ok(format!("{:?}", device.items))
+    };
+    ensure!(
+        resumed().await?.contains("secret"),
+        "nothing was told at all"
+    );
+    let erase = vec![
+        Change::Edit {
+            message: edited,
+            revision: None,
+            content: "harmless".into(),
+        },
+        Change::Delete { message: deleted },
+    ];
+    chat.commit(to(alice, id, erase)).await?;
+    let viewer = crate::Viewer::User(bob);
+    for (place, told) in [
+        ("what is resumed", resumed().await?),
+        ("the log", format!("{:?}", world.log(viewer, id).await?)),
+        (
+            "the history",
+            format!("{:?}", world.history(viewer, id).await?),
+        ),
+        (
+            "the list",
+            format!("{:?}", world.store.inbox(bob, None, 10).await?),
+        ),
+        (
+            "the feed",
+            format!("{:?}", world.store.feed(0, 1000).await?),
+        ),
+    ] {
+        ensure!(
+            !told.contains("secret"),
+            "{place} tells what was erased: {told}"
+        );
+    }
+    Ok(Verdict::Holds)
+}
