@@ -141,12 +141,15 @@ impl Problem {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        let told = *self.0;
+        let mut told = *self.0;
+        for error in &mut told.errors {
+            error.detail = sentence(&error.detail);
+        }
         let body = ProblemBody {
             r#type: "about:blank",
             title: told.status.canonical_reason().unwrap_or("Error"),
             status: told.status.as_u16(),
-            detail: &told.detail,
+            detail: &sentence(&told.detail),
             errors: &told.errors,
         };
         // A struct of strings and numbers always serializes.
@@ -166,6 +169,20 @@ impl Problem {
         }
         response
     }
+}
+
+/// What an error says, as a sentence for a person: errors themselves begin small and end without a full stop.
+pub(crate) fn sentence(detail: &str) -> String {
+    let mut rest = detail.chars();
+    let mut sentence: String = rest
+        .next()
+        .map(|first| first.to_uppercase().collect())
+        .unwrap_or_default();
+    sentence.push_str(rest.as_str());
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 /// Rounded up, at least 1: who waits so long is let in.
@@ -201,6 +218,14 @@ pub(crate) fn log_internal(error: &Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_begin_and_end_like_sentences() {
+        assert_eq!(sentence("the name is taken"), "The name is taken.");
+        assert_eq!(sentence("`q` must be a text"), "`q` must be a text.");
+        assert_eq!(sentence("Done."), "Done.");
+        assert_eq!(sentence(""), ".");
+    }
 
     #[test]
     fn waiting_is_rounded_up() {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::frame;
-use crate::problem::{log_internal, table};
+use crate::problem::{log_internal, sentence, table};
 use crate::wire::{ErrorFrame, MessageFrame, Ref};
 
 /// Characters of a [`Ref`].
@@ -39,7 +39,7 @@ pub(super) const RESUME: Close = (4008, "resume");
 pub(super) const fn close_code(why: Closed) -> Close {
     match why {
         Closed::LoggedOut => LOGIN,
-        Closed::Slow => RESUME,
+        Closed::Slow | Closed::Unavailable => RESUME,
         Closed::Drain => (1001, "drain"),
         Closed::TooMany => (4009, "too many"),
         Closed::Host => (1000, "host"),
@@ -153,7 +153,7 @@ pub(super) fn error(error: &Error, reference: Option<&Ref>) -> Bytes {
     let frame = ErrorFrame {
         r#type: "error",
         code: table(error.kind()).1,
-        detail: error.to_string().into(),
+        detail: sentence(&error.to_string()).into(),
         r#ref: reference,
         retry_after_ms: wait.map(|millis| u64::try_from(millis).unwrap_or(u64::MAX)),
     };

@@ -85,7 +85,7 @@ async fn a_router_of_a_host_serves_chat_too() {
     let expected = json!({"user": {"id": 1, "username": "ada"}, "expires_at": null});
     assert_eq!(session.json(), expected);
     let refused = request(address, "GET /chat/v1/session", "x").await;
-    assert_eq!(refused.problem(401), "log in at the shop first");
+    assert_eq!(refused.problem(401), "Log in at the shop first.");
     request(address, "GET /chat/v1/session", "down")
         .await
         .problem(503);
