@@ -184,6 +184,11 @@ impl Shard {
         let join = |shard: &mut Self, user: UserId, from: Seq| {
             if let Some(user) = shard.hub.users.get(user) {
                 let (ranges, after) = (Ranges::from_seq(from), seq - 1);
+                if let Some(known) = shard.subscriber(log, &user) {
+                    // Live already by a later joining that was told first.
+                    known.after = known.after.min(after);
+                    return;
+                }
                 shard.subscribe(Subscribe {
                     log,
                     user,
@@ -398,12 +403,15 @@ impl Shard {
         }
     }
 
+    fn subscriber(&mut self, log: LogId, user: &OnlineUser) -> Option<&mut Subscriber> {
+        let place = user.place(log)?;
+        let open = self.logs.get_mut(&log)?;
+        open.subscribers.get_mut(place as usize)
+    }
+
     fn clear(&mut self, log: LogId, user: UserId, through: Seq) {
-        let Some(place) = self.hub.users.get(user).and_then(|user| user.place(log)) else {
-            return;
-        };
-        let subscribers = self.logs.get_mut(&log).map(|open| &mut open.subscribers);
-        if let Some(subscriber) = subscribers.and_then(|all| all.get_mut(place as usize)) {
+        let user = self.hub.users.get(user);
+        if let Some(subscriber) = user.and_then(|user| self.subscriber(log, &user)) {
             subscriber
                 .ranges
                 .change(|ranges| ranges.drop_through(through));
