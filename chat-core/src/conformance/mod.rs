@@ -157,6 +157,14 @@ pub fn run(law: impl Future<Output = Outcome>) -> Outcome {
         .block_on(law)
 }
 
+/// A number that the environment may set.
+pub(crate) fn number(name: &str, default: u64) -> u64 {
+    let value = std::env::var(name).ok();
+    value
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
+}
+
 /// Fails a law unless something is so.
 macro_rules! ensure {
     ($condition:expr, $($what:tt)+) => {

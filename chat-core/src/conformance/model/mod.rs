@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use self::naive::{Answer, Naive, Refusal};
 use self::script::{Script, Writer};
 use super::world::World;
-use super::{Fixture, Outcome, Verdict, Violation, ensure, ensure_eq};
+use super::{Fixture, Outcome, Verdict, Violation, ensure, ensure_eq, number};
 use crate::{Committed, ConversationId, Error, EventKind, LogId, Seq, Write};
 
 /// Random groups of writes by several users and the host come to the same in the store and in a naive model written from the
@@ -25,13 +25,7 @@ use crate::{Committed, ConversationId, Error, EventKind, LogId, Seq, Write};
 /// # Errors
 /// The smallest script found that comes to something else, and the seed.
 pub async fn agrees_with_the_model(fixture: &dyn Fixture) -> Outcome {
-    let number = |name: &str, default| {
-        let value = std::env::var(name).ok();
-        value
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(default)
-    };
-    let seed: u64 = number("CHAT_MODEL_SEED", 0);
+    let seed = number("CHAT_MODEL_SEED", 0);
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
