@@ -134,3 +134,60 @@ impl AsyncWrite for Transport {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    async fn pair() -> (Transport, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (accepted, client) = tokio::join!(listener.accept(), client);
+        (Transport::new(accepted.unwrap().0), client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn it_reads_on_until_the_peer_ends() {
+        let (mut transport, mut client) = pair().await;
+        client.write_all(b"still sending").await.unwrap();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let first = Pin::new(&mut transport).poll_shutdown(&mut cx);
+        assert!(first.is_pending(), "gone while the peer still sends");
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        client.write_all(b"and more").await.unwrap();
+        drop(client);
+        transport.shutdown().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn it_does_not_read_on_for_ever() {
+        let (mut transport, mut client) = pair().await;
+        let flood =
+            tokio::spawn(async move { while client.write_all(&[0; 4096]).await.is_ok() {} });
+        transport.shutdown().await.unwrap();
+        drop(transport);
+        flood.await.unwrap();
+    }
+
+    #[test]
+    fn only_what_hyper_made_up_is_replaced() {
+        let bare = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
+        let answer = String::from_utf8(spoken(bare).unwrap()).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["status"], 431);
+        for other in [
+            &b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..],
+            b"HTTP/1.1 400 Bad Request\r\ncontent-length: 10\r\n\r\n",
+            b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK",
+            b"HTTP/1.1 4",
+            b"",
+        ] {
+            assert!(spoken(other).is_none());
+        }
+    }
+}
