@@ -11,7 +11,8 @@ use crate::limits::HttpLimits;
 use crate::origin::{Net, Origins, Proxies, origin_of, origins_of};
 use crate::rate::{Limiters, Rates};
 use crate::routes::{Face, Routes};
-use crate::service::{Http, Inner, Site};
+use crate::service::{Http, Inner};
+use crate::site::Site;
 use crate::{docs, ws};
 
 /// What an [`Http`] is built of; begin with [`Http::builder`].

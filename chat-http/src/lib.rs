@@ -35,6 +35,7 @@ mod rate;
 mod routes;
 mod server;
 mod service;
+mod site;
 mod transport;
 mod wire;
 mod ws;

@@ -15,9 +15,8 @@ use chat_core::{Authenticator, Chat, Error, ErrorKind, Format, Identity};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
+    VARY,
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -35,6 +34,7 @@ use crate::problem::Problem;
 use crate::query::{Query, percent_decode};
 use crate::rate::{Limiters, address_key};
 use crate::routes::{Endpoint, Route, Routes};
+use crate::site::Site;
 use crate::{account, chats, ws};
 
 /// The service: cheap to clone, answers any number of requests at once.
@@ -375,58 +375,4 @@ fn known_method(method: &Method) -> &'static str {
     ];
     let found = known.into_iter().find(|name| *name == method.as_str());
     found.unwrap_or("other")
-}
-
-/// The headers of every answer, for one public URL.
-pub(crate) struct Site {
-    policy: HeaderValue,
-    pub(crate) https: bool,
-}
-
-impl Site {
-    pub(crate) fn new(public: Option<&str>) -> Self {
-        // Browsers agree only lately that 'self' covers the socket of the same host too.
-        let socket = public.map_or(String::new(), |origin| {
-            format!(" {}", origin.replacen("http", "ws", 1))
-        });
-        let policy = format!(
-            "default-src 'self'; connect-src 'self'{socket}; img-src 'self' data: blob:; \
-             object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
-             require-trusted-types-for 'script'"
-        );
-        let strict = HeaderValue::from_static("default-src 'self'; frame-ancestors 'none'");
-        Self {
-            policy: HeaderValue::from_str(&policy).unwrap_or(strict),
-            https: public.is_some_and(|origin| origin.starts_with("https:")),
-        }
-    }
-
-    fn secure(&self, headers: &mut HeaderMap) {
-        headers.insert(CONTENT_SECURITY_POLICY, self.policy.clone());
-        let fixed = [
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (REFERRER_POLICY, "no-referrer"),
-            (
-                HeaderName::from_static("permissions-policy"),
-                "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-            ),
-            (
-                HeaderName::from_static("cross-origin-opener-policy"),
-                "same-origin",
-            ),
-            (
-                HeaderName::from_static("cross-origin-resource-policy"),
-                "same-origin",
-            ),
-        ];
-        for (name, value) in fixed {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        if self.https {
-            headers.insert(
-                STRICT_TRANSPORT_SECURITY,
-                HeaderValue::from_static("max-age=31536000"),
-            );
-        }
-    }
 }
