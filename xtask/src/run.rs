@@ -34,14 +34,20 @@ fn cargo_path() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
-/// Whether a program can be started and says that it is well.
-pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
-    command(".", program, arguments)
+/// What a program says on stdout, if it can be started and ends well.
+pub(crate) fn says(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = command(".", program, arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+        .output()
+        .ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(said)
+}
+
+/// Whether a program can be started and ends well.
+pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
+    says(program, arguments).is_some()
 }
 
 /// Whether cargo has this subcommand.

@@ -21,6 +21,9 @@ const SOURCES: [&str; 8] = [
     "tsconfig.app.json",
 ];
 
+/// As `engines` in package.json has it.
+const OLDEST_NODE: (u32, u32) = (20, 19);
+
 /// npm in the client's folder.
 pub(crate) fn npm(arguments: &[&str]) -> Command {
     run::command(FOLDER, "npm", arguments)
@@ -31,14 +34,25 @@ pub(crate) fn npm(arguments: &[&str]) -> Command {
 /// # Errors
 /// What to install.
 pub(crate) fn tools() -> Result<(), String> {
-    for program in ["node", "npm"] {
-        if !run::answers(program, &["--version"]) {
-            return Err(format!(
-                "{program} is not here: install Node 20.19 or later with npm (nodejs.org, or `apt-get install nodejs npm`)"
-            ));
+    let install = "install Node 20.19 or later with npm (nodejs.org; Debian 12's own is older)";
+    let version = run::says("node", &["--version"]);
+    match version.as_deref().and_then(parse) {
+        None => Err(format!("node is not here: {install}")),
+        Some(version) if version < OLDEST_NODE => {
+            let (major, minor) = version;
+            Err(format!("node is {major}.{minor} only: {install}"))
         }
+        Some(_) if !run::answers("npm", &["--version"]) => {
+            Err(format!("npm is not here: {install}"))
+        }
+        Some(_) => Ok(()),
     }
-    Ok(())
+}
+
+/// Major and minor of `v20.19.0`.
+fn parse(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.trim().strip_prefix('v')?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Whether the installed packages are those of the lock file.
@@ -87,4 +101,18 @@ fn newest(path: &Path) -> Option<SystemTime> {
         .filter_map(Result::ok)
         .map(|entry| newest(&entry.path()))
         .fold(own, Option::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OLDEST_NODE, parse};
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(parse("v20.19.2\n"), Some(OLDEST_NODE));
+        assert!(parse("v18.20.4") < Some(OLDEST_NODE));
+        assert!(parse("v20.9.0") < Some(OLDEST_NODE));
+        assert!(parse("v100.0.0") > Some(OLDEST_NODE));
+        assert_eq!(parse("no node"), None);
+    }
 }
