@@ -39,10 +39,7 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(serve::serve(&options));
     // What still runs on other threads can acknowledge nothing any more: the store is closed.
     runtime.shutdown_timeout(Duration::from_millis(200));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => refuse(&why),
-    }
+    ended.unwrap_or_else(|why| refuse(&why))
 }
 
 /// Logs to stderr what a filter lets through.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,11 +27,11 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// Open files besides connections: the store's, the runtime's, the standard streams.
 const SPARE_FILES: usize = 64;
 
-/// Serves until a signal comes.
+/// Serves until a signal comes; gives the exit code.
 ///
 /// # Errors
-/// One sentence that says what to mend.
-pub(crate) async fn serve(options: &Options) -> Result<(), String> {
+/// Why it does not start: one sentence that says what to mend.
+pub(crate) async fn serve(options: &Options) -> Result<ExitCode, String> {
     let mut stop = Stop::new().map_err(|error| format!("signals cannot be handled: {error}"))?;
     // Before the store: whoever starts a second server by mistake is told just that.
     let listener = listen(options.network.listen).await?;
@@ -46,10 +47,12 @@ pub(crate) async fn serve(options: &Options) -> Result<(), String> {
         tokio::spawn(async move { std::process::exit(stop.next().await.into()) });
     };
     let server = Server::new(http).limits(connections(options));
-    let ended = server.run(listener, shutdown).await;
-    ended.map_err(|error| format!("the store did not close well: {error}"))?;
+    if let Err(error) = server.run(listener, shutdown).await {
+        tracing::error!(%error, "the store did not close well");
+        return Ok(ExitCode::FAILURE);
+    }
     say("Stopped.");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
