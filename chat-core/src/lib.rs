@@ -3,6 +3,7 @@
 //! A service builds a [`Chat`] over a [`Store`], writes with [`Chat::commit`] and reads live with [`Chat::connect`].
 
 mod accounts;
+mod archive;
 mod auth;
 mod bus;
 mod chat;
@@ -27,6 +28,7 @@ mod time;
 mod write;
 
 pub use accounts::{Account, Accounts};
+pub use archive::Archive;
 pub use auth::{
     Authenticator, Claims, Identity, LOCAL, PasswordCheck, PasswordHasher, Reach, TokenService,
 };

@@ -1,17 +1,35 @@
-//! What a store with blocking reads has to offer, and every read of [`Store`](crate::Store) composed over it: who may see
-//! what is written once, here.
+//! What a store's reads have to offer, and every read of [`Store`](crate::Store) composed over it: who may see what is written
+//! once, here.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use crate::rules::{EventRow, Row, RowKey};
 use crate::{
-    ConversationId, ConversationKind, Error, Event, EventKind, FeedEntry, Head, InboxCursor,
-    InboxEntry, LogId, LogPage, Member, Memberships, Message, Ranges, Seq, Span, User, UserId,
-    Viewer, Window,
+    ConversationId, ConversationKind, Error, EventKind, FeedEntry, Head, InboxCursor, InboxEntry,
+    LogId, LogPage, Member, Memberships, Message, Ranges, Seq, Span, User, UserId, Viewer, Window,
 };
 
-/// One moment of a store; a whole one is in the docs of [`crate::Store`]. All reads through one snapshot see the same commits, whole groups only, all of them durable.
+/// One moment of a store; a whole one is in the docs of [`crate::Store`]. All reads through one snapshot see the same
+/// commits, whole groups only, all of them durable.
+///
+/// A store that answers from memory or a local disk never waits inside these: it runs the functions of this module with
+/// [`now`]. One behind a network awaits them.
 pub trait Snapshot {
     /// A row by key.
-    fn row(&self, key: &RowKey) -> Result<Option<Row>, Error>;
+    fn row(&self, key: &RowKey) -> impl Future<Output = Result<Option<Row>, Error>>;
+
+    /// Rows by key, in the keys' order: one round trip, where there are any.
+    fn rows(&self, keys: &[RowKey]) -> impl Future<Output = Result<Vec<Option<Row>>, Error>> {
+        async move {
+            let mut rows = Vec::with_capacity(keys.len());
+            for key in keys {
+                rows.push(self.row(key).await?);
+            }
+            Ok(rows)
+        }
+    }
 
     /// Entries of a log from `first` to `last`, both included: at most `limit`, from the low end upwards, or with
     /// `newest_first` from the high end downwards.
@@ -22,7 +40,7 @@ pub trait Snapshot {
         last: Seq,
         newest_first: bool,
         limit: usize,
-    ) -> Result<Vec<(Seq, EventRow)>, Error>;
+    ) -> impl Future<Output = Result<Vec<(Seq, EventRow)>, Error>>;
 
     /// Members of a conversation by ascending user id, former ones included.
     fn members(
@@ -30,10 +48,11 @@ pub trait Snapshot {
         conversation: ConversationId,
         after: Option<UserId>,
         limit: usize,
-    ) -> Result<Vec<Member>, Error>;
+    ) -> impl Future<Output = Result<Vec<Member>, Error>>;
 
     /// Every member row of a user, former ones included, with its conversation's head.
-    fn memberships(&self, user: UserId) -> Result<Vec<(Member, Head)>, Error>;
+    fn memberships(&self, user: UserId)
+    -> impl Future<Output = Result<Vec<(Member, Head)>, Error>>;
 
     /// Keys of [`RowKey::Suffix`] rows whose text begins with `part`, ascending, after one of them.
     fn suffixes(
@@ -41,16 +60,31 @@ pub trait Snapshot {
         part: &str,
         after: Option<&(String, UserId)>,
         limit: usize,
-    ) -> Result<Vec<(String, UserId)>, Error>;
+    ) -> impl Future<Output = Result<Vec<(String, UserId)>, Error>>;
 
     /// Where an event stands in the store-wide order: entries after a position, ascending.
-    fn feed(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogId, Seq, EventRow)>, Error>;
+    fn feed(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(u64, LogId, Seq, EventRow)>, Error>>;
+}
+
+/// The outcome of a read over a snapshot that never waits.
+///
+/// # Errors
+/// The read's own; `Internal` if it waited all the same.
+pub fn now<T>(read: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match pin!(read).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Err(Error::internal("a snapshot that never waits waited")),
+    }
 }
 
 /// The value of a row, by its kind.
 macro_rules! value {
     ($snapshot:expr, $kind:ident ( $($key:expr),* )) => {
-        match $snapshot.row(&RowKey::$kind($($key),*))? {
+        match $snapshot.row(&RowKey::$kind($($key),*)).await? {
             Some(Row::$kind(value)) => Some(value),
             _ => None,
         }
@@ -61,16 +95,12 @@ fn no_conversation() -> Error {
     Error::not_found("there is no such conversation")
 }
 
-fn head(snapshot: &(impl Snapshot + ?Sized), log: LogId) -> Result<Head, Error> {
+async fn head(snapshot: &impl Snapshot, log: LogId) -> Result<Head, Error> {
     Ok(value!(snapshot, Head(log)).unwrap_or_default())
 }
 
 /// The part of a log that a viewer may see; `NotFound` when it does not exist for them.
-fn ranges(
-    snapshot: &(impl Snapshot + ?Sized),
-    viewer: Viewer,
-    log: LogId,
-) -> Result<Ranges, Error> {
+async fn ranges(snapshot: &impl Snapshot, viewer: Viewer, log: LogId) -> Result<Ranges, Error> {
     match (viewer, log) {
         (Viewer::User(user), LogId::Conversation(id)) => {
             let member = value!(snapshot, Member(id, user)).ok_or_else(no_conversation)?;
@@ -91,51 +121,60 @@ fn ranges(
     }
 }
 
-/// The event of a row, with the message it is about as that stands in this snapshot.
-fn hydrate(
-    snapshot: &(impl Snapshot + ?Sized),
-    log: LogId,
-    seq: Seq,
-    row: &EventRow,
-) -> Result<Event, Error> {
-    let message = match row.kind {
-        EventKind::Posted => row.message.clone(),
-        EventKind::Edited { message, .. } => {
-            value!(snapshot, Event(log, message)).and_then(|target| target.message)
-        }
+/// The message that each event is about, as it stands in this snapshot: its own, or for an edit that of the row it names.
+async fn subjects<'a>(
+    snapshot: &impl Snapshot,
+    rows: impl Iterator<Item = (LogId, &'a EventRow)> + Clone,
+) -> Result<Vec<Option<Message>>, Error> {
+    let edited = rows.clone().filter_map(|(log, row)| match row.kind {
+        EventKind::Edited { message, .. } => Some(RowKey::Event(log, message)),
         _ => None,
-    };
-    Ok(row.event(log, seq, message))
+    });
+    let mut targets = snapshot
+        .rows(&edited.collect::<Vec<_>>())
+        .await?
+        .into_iter();
+    let subjects = rows.map(|(_, row)| match (&row.kind, &row.message) {
+        (EventKind::Posted, message) => message.clone(),
+        (EventKind::Edited { .. }, _) => match targets.next().flatten() {
+            Some(Row::Event(target)) => target.message,
+            _ => None,
+        },
+        _ => None,
+    });
+    Ok(subjects.collect())
 }
 
 /// [`crate::Store::log`].
-pub fn log(
-    snapshot: &(impl Snapshot + ?Sized),
+pub async fn log(
+    snapshot: &impl Snapshot,
     viewer: Viewer,
     log: LogId,
     after: Seq,
     limit: usize,
 ) -> Result<LogPage, Error> {
-    let ranges = ranges(snapshot, viewer, log)?;
-    let window = Window::new(&ranges, &head(snapshot, log)?, after, limit);
-    let mut entries = Vec::new();
+    let ranges = ranges(snapshot, viewer, log).await?;
+    let window = Window::new(&ranges, &head(snapshot, log).await?, after, limit);
+    let mut rows = Vec::new();
     if window.first <= window.last {
-        for (seq, row) in snapshot.events(log, window.first, window.last, false, limit)? {
-            let visible = ranges.contains(seq)
-                && row
-                    .kind
-                    .target()
-                    .is_none_or(|target| ranges.contains(target));
-            entries.push((
-                seq,
-                if visible {
-                    Some(hydrate(snapshot, log, seq, &row)?)
-                } else {
-                    None
-                },
-            ));
-        }
+        rows = snapshot
+            .events(log, window.first, window.last, false, limit)
+            .await?;
     }
+    let is_visible = |(seq, row): &(Seq, EventRow)| {
+        let target = row.kind.target();
+        ranges.contains(*seq) && target.is_none_or(|target| ranges.contains(target))
+    };
+    let visible = rows.iter().filter(|entry| is_visible(entry));
+    let mut subjects = subjects(snapshot, visible.map(|(_, row)| (log, row)))
+        .await?
+        .into_iter();
+    let entries = rows.iter().map(|entry| {
+        let (seq, row) = entry;
+        let event = is_visible(entry).then(|| row.event(log, *seq, subjects.next().flatten()));
+        (*seq, event)
+    });
+    let entries = entries.collect();
     Ok(LogPage {
         entries,
         head: window.head,
@@ -144,16 +183,16 @@ pub fn log(
 }
 
 /// [`crate::Store::history`].
-pub fn history(
-    snapshot: &(impl Snapshot + ?Sized),
+pub async fn history(
+    snapshot: &impl Snapshot,
     viewer: Viewer,
     conversation: ConversationId,
     span: Span,
     limit: usize,
 ) -> Result<Vec<Message>, Error> {
     let log = LogId::Conversation(conversation);
-    let ranges = ranges(snapshot, viewer, log)?;
-    let head = head(snapshot, log)?;
+    let ranges = ranges(snapshot, viewer, log).await?;
+    let head = head(snapshot, log).await?;
     let mut found = Vec::new();
     if limit == 0 {
         return Ok(found);
@@ -163,40 +202,27 @@ pub fn history(
         Span::Before(seq) => (head.floor + 1, head.seq.min(seq.saturating_sub(1)), true),
         Span::After(seq) => (seq.max(head.floor).saturating_add(1), head.seq, false),
     };
-    let mut visit = |&(first, last): &(Seq, Option<Seq>)| -> Result<bool, Error> {
-        let (first, last) = (first.max(low), last.unwrap_or(head.seq).min(high));
-        messages(
-            snapshot,
-            log,
-            &head,
-            (first, last),
-            newest_first,
-            limit,
-            &mut found,
-        )?;
-        Ok(found.len() >= limit)
-    };
+    let mut visible: Vec<_> = ranges.as_slice().to_vec();
     if newest_first {
-        for range in ranges.as_slice().iter().rev() {
-            if visit(range)? {
-                break;
-            }
+        visible.reverse();
+    }
+    for (first, last) in visible {
+        let span = (first.max(low), last.unwrap_or(head.seq).min(high));
+        messages(snapshot, log, &head, span, newest_first, limit, &mut found).await?;
+        if found.len() >= limit {
+            break;
         }
+    }
+    if newest_first {
         found.reverse();
-    } else {
-        for range in ranges.as_slice() {
-            if visit(range)? {
-                break;
-            }
-        }
     }
     Ok(found)
 }
 
 /// Gathers messages between two seqs. A stretch without messages (a storm of reactions, say) is not walked through: each
 /// entry knows how many messages came up to it, so a binary search finds the next one.
-fn messages(
-    snapshot: &(impl Snapshot + ?Sized),
+async fn messages(
+    snapshot: &impl Snapshot,
     log: LogId,
     head: &Head,
     (mut first, mut last): (Seq, Seq),
@@ -207,7 +233,9 @@ fn messages(
     while first <= last && found.len() < limit {
         // A few more than are wanted, since some entries are no messages; reading what is thrown away costs as much.
         let chunk = limit - found.len() + 8;
-        let rows = snapshot.events(log, first, last, newest_first, chunk)?;
+        let rows = snapshot
+            .events(log, first, last, newest_first, chunk)
+            .await?;
         let Some(&(edge, _)) = rows.last() else { break };
         let before = found.len();
         found.extend(
@@ -222,11 +250,11 @@ fn messages(
         }
         if found.len() == before && first <= last {
             if newest_first {
-                let count = ordinal(snapshot, log, head, last)?;
-                last = last.min(nth(snapshot, log, head, count)?);
+                let count = ordinal(snapshot, log, head, last).await?;
+                last = last.min(nth(snapshot, log, head, count).await?);
             } else {
-                let count = ordinal(snapshot, log, head, first - 1)?;
-                first = first.max(nth(snapshot, log, head, count + 1)?);
+                let count = ordinal(snapshot, log, head, first - 1).await?;
+                first = first.max(nth(snapshot, log, head, count + 1).await?);
             }
         }
     }
@@ -234,8 +262,8 @@ fn messages(
 }
 
 /// How many messages a log had at a seq.
-fn ordinal(
-    snapshot: &(impl Snapshot + ?Sized),
+async fn ordinal(
+    snapshot: &impl Snapshot,
     log: LogId,
     head: &Head,
     seq: Seq,
@@ -247,19 +275,14 @@ fn ordinal(
 }
 
 /// The seq of the message with an ordinal; 0 for the zeroth, beyond the head for one that does not exist yet.
-fn nth(
-    snapshot: &(impl Snapshot + ?Sized),
-    log: LogId,
-    head: &Head,
-    count: u64,
-) -> Result<Seq, Error> {
+async fn nth(snapshot: &impl Snapshot, log: LogId, head: &Head, count: u64) -> Result<Seq, Error> {
     if count == 0 {
         return Ok(0);
     }
     let (mut low, mut high) = (head.floor, head.seq + 1);
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        if ordinal(snapshot, log, head, middle)? >= count {
+        if ordinal(snapshot, log, head, middle).await? >= count {
             high = middle;
         } else {
             low = middle;
@@ -269,38 +292,37 @@ fn nth(
 }
 
 /// [`crate::Store::inbox`].
-pub fn inbox(
-    snapshot: &(impl Snapshot + ?Sized),
+pub async fn inbox(
+    snapshot: &impl Snapshot,
     user: UserId,
     after: Option<InboxCursor>,
     limit: usize,
 ) -> Result<Vec<InboxEntry>, Error> {
-    let mut listed = snapshot.memberships(user)?;
+    let mut listed = snapshot.memberships(user).await?;
     listed.retain(|(member, head)| {
         let place = (head.at, member.conversation);
         member.is_listed(head) && after.is_none_or(|after| place < (after.at, after.conversation))
     });
     listed.sort_unstable_by_key(|(member, head)| std::cmp::Reverse((head.at, member.conversation)));
     listed.truncate(limit);
-    listed
-        .into_iter()
-        .map(|(member, head)| compose(snapshot, member, head))
-        .collect()
+    compose(snapshot, user, listed).await
 }
 
 /// [`crate::Store::entry`].
-pub fn entry(
-    snapshot: &(impl Snapshot + ?Sized),
+pub async fn entry(
+    snapshot: &impl Snapshot,
     user: UserId,
     conversation: ConversationId,
 ) -> Result<InboxEntry, Error> {
     let member = value!(snapshot, Member(conversation, user)).ok_or_else(no_conversation)?;
     let log = LogId::Conversation(conversation);
-    let mut head = head(snapshot, log)?;
+    let mut head = head(snapshot, log).await?;
     let end = member.ranges.end(head.seq);
     if end < head.seq {
         // A former member knows nothing of what follows: the head they know is the one of their last event.
-        let last = history(snapshot, Viewer::User(user), conversation, Span::Latest, 1)?.pop();
+        let last = history(snapshot, Viewer::User(user), conversation, Span::Latest, 1)
+            .await?
+            .pop();
         let (message, at) = match (&last, value!(snapshot, Event(log, end))) {
             (Some(message), _) => (message.seq, message.at),
             (None, Some(row)) => (0, row.at),
@@ -308,45 +330,72 @@ pub fn entry(
         };
         head = Head {
             seq: end,
-            ordinal: ordinal(snapshot, log, &head, end)?,
+            ordinal: ordinal(snapshot, log, &head, end).await?,
             message,
             at,
             ..head
         };
     }
-    compose(snapshot, member, head)
+    compose(snapshot, user, vec![(member, head)])
+        .await?
+        .pop()
+        .ok_or_else(no_conversation)
 }
 
-fn compose(
-    snapshot: &(impl Snapshot + ?Sized),
-    member: Member,
-    head: Head,
-) -> Result<InboxEntry, Error> {
-    let id = member.conversation;
-    let conversation = value!(snapshot, Conversation(id)).ok_or_else(no_conversation)?;
-    let last = if member.ranges.contains(head.message) {
-        value!(snapshot, Event(LogId::Conversation(id), head.message)).and_then(|row| row.message)
-    } else {
-        None
-    };
-    let peer = match conversation.kind {
-        ConversationKind::Direct(a, b) => {
-            value!(snapshot, User(if a == member.user { b } else { a }))
+/// The entries of a user's memberships, in their order: two batches of rows, however many there are.
+async fn compose(
+    snapshot: &impl Snapshot,
+    user: UserId,
+    memberships: Vec<(Member, Head)>,
+) -> Result<Vec<InboxEntry>, Error> {
+    let mut keys = Vec::with_capacity(2 * memberships.len());
+    for (member, head) in &memberships {
+        let id = member.conversation;
+        keys.push(RowKey::Conversation(id));
+        if member.ranges.contains(head.message) {
+            keys.push(RowKey::Event(id.into(), head.message));
         }
-        ConversationKind::Group => None,
-    };
-    Ok(InboxEntry {
-        conversation,
-        member,
-        head,
-        last,
-        peer,
-    })
+    }
+    let mut rows = snapshot.rows(&keys).await?.into_iter();
+    let mut entries = Vec::with_capacity(memberships.len());
+    let mut peers = Vec::new();
+    for (member, head) in memberships {
+        let Some(Some(Row::Conversation(conversation))) = rows.next() else {
+            return Err(no_conversation());
+        };
+        let last = if member.ranges.contains(head.message) {
+            match rows.next().flatten() {
+                Some(Row::Event(row)) => row.message,
+                _ => None,
+            }
+        } else {
+            None
+        };
+        if let ConversationKind::Direct(a, b) = conversation.kind {
+            peers.push(RowKey::User(if a == user { b } else { a }));
+        }
+        entries.push(InboxEntry {
+            conversation,
+            member,
+            head,
+            last,
+            peer: None,
+        });
+    }
+    let mut peers = snapshot.rows(&peers).await?.into_iter();
+    for entry in &mut entries {
+        if let ConversationKind::Direct(..) = entry.conversation.kind
+            && let Some(Some(Row::User(peer))) = peers.next()
+        {
+            entry.peer = Some(peer);
+        }
+    }
+    Ok(entries)
 }
 
 /// [`crate::Store::members`].
-pub fn members(
-    snapshot: &(impl Snapshot + ?Sized),
+pub async fn members(
+    snapshot: &impl Snapshot,
     viewer: Viewer,
     conversation: ConversationId,
     after: Option<UserId>,
@@ -362,41 +411,42 @@ pub fn members(
             drop(value!(snapshot, Conversation(conversation)).ok_or_else(no_conversation)?)
         }
     }
-    snapshot.members(conversation, after, limit)
+    snapshot.members(conversation, after, limit).await
 }
 
 /// [`crate::Store::memberships`].
-pub fn memberships(
-    snapshot: &(impl Snapshot + ?Sized),
-    user: UserId,
-) -> Result<Memberships, Error> {
+pub async fn memberships(snapshot: &impl Snapshot, user: UserId) -> Result<Memberships, Error> {
     let conversations = snapshot
-        .memberships(user)?
+        .memberships(user)
+        .await?
         .into_iter()
         .filter(|(member, _)| member.role.is_some())
         .map(|(member, head)| (member.conversation, member.ranges, head.seq))
         .collect();
     Ok(Memberships {
-        head: head(snapshot, LogId::User(user))?.seq,
+        head: head(snapshot, LogId::User(user)).await?.seq,
         conversations,
     })
 }
 
 /// [`crate::Store::find_users`].
-pub fn find_users(
-    snapshot: &(impl Snapshot + ?Sized),
+pub async fn find_users(
+    snapshot: &impl Snapshot,
     part: &str,
     limit: usize,
 ) -> Result<Vec<User>, Error> {
     let mut found: Vec<User> = Vec::new();
     let mut after = None;
     while found.len() < limit {
-        let keys = snapshot.suffixes(part, after.as_ref(), 64)?;
+        let keys = snapshot.suffixes(part, after.as_ref(), 64).await?;
         let Some(last) = keys.last() else { break };
         after = Some(last.clone());
-        for (_, id) in keys {
-            if found.len() < limit && !found.iter().any(|user| user.id == id) {
-                found.extend(value!(snapshot, User(id)).filter(|user: &User| !user.disabled));
+        let users: Vec<_> = keys.iter().map(|(_, id)| RowKey::User(*id)).collect();
+        for row in snapshot.rows(&users).await? {
+            let Some(Row::User(user)) = row else { continue };
+            let is_new = !user.disabled && !found.iter().any(|known| known.id == user.id);
+            if is_new && found.len() < limit {
+                found.push(user);
             }
         }
     }
@@ -404,26 +454,19 @@ pub fn find_users(
 }
 
 /// [`crate::Store::feed`].
-pub fn feed(
-    snapshot: &(impl Snapshot + ?Sized),
+pub async fn feed(
+    snapshot: &impl Snapshot,
     after: u64,
     limit: usize,
 ) -> Result<Vec<FeedEntry>, Error> {
-    let rows = snapshot.feed(after, limit)?;
-    rows.into_iter()
-        .map(|(position, log, seq, row)| {
-            Ok(FeedEntry {
-                position,
-                event: hydrate(snapshot, log, seq, &row)?,
-            })
-        })
-        .collect()
-}
-
-/// [`crate::Store::rows`].
-pub fn rows(
-    snapshot: &(impl Snapshot + ?Sized),
-    keys: &[RowKey],
-) -> Result<Vec<Option<Row>>, Error> {
-    keys.iter().map(|key| snapshot.row(key)).collect()
+    let rows = snapshot.feed(after, limit).await?;
+    let about = subjects(snapshot, rows.iter().map(|(_, log, _, row)| (*log, row))).await?;
+    let entries = rows.iter().zip(about).map(|(entry, message)| {
+        let (position, log, seq, row) = entry;
+        FeedEntry {
+            position: *position,
+            event: row.event(*log, *seq, message),
+        }
+    });
+    Ok(entries.collect())
 }

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 
 use crate::rules::{Row, RowKey};
 use crate::{
-    Committed, Conversation, ConversationId, Error, Event, Head, LogId, Member, Message, Prepared,
-    Ranges, Seq, Timestamp, User, UserId, Viewer,
+    Archive, Committed, Conversation, ConversationId, Error, Event, Head, LogId, Member, Message,
+    Prepared, Ranges, Seq, Timestamp, User, UserId, Viewer,
 };
 
-/// Where everything is kept: the truth; all else is a hint. Stores whose reads block implement [`crate::snapshot::Snapshot`]
-/// and answer every read by the functions of that module.
+/// Where everything is kept: the truth; all else is a hint. Stores implement [`crate::snapshot::Snapshot`] and answer every
+/// read by the functions of that module.
 ///
 /// # What an implementor guarantees
 /// - [`commit`](Store::commit): every write of the group is decided by [`crate::rules::Group`] inside **one** transaction
@@ -54,16 +54,16 @@ use crate::{
 /// }
 ///
 /// impl Snapshot for Moment {
-///     fn row(&self, key: &RowKey) -> Result<Option<Row>, Error> {
+///     async fn row(&self, key: &RowKey) -> Result<Option<Row>, Error> {
 ///         Ok(self.rows.get(key).cloned())
 ///     }
-///     fn events(
+///     async fn events(
 ///         &self, log: LogId, first: Seq, last: Seq, newest_first: bool, limit: usize,
 ///     ) -> Result<Vec<(Seq, EventRow)>, Error> {
 ///         let all = (first..=last).filter_map(|seq| Some((seq, self.event(log, seq)?)));
 ///         Ok(if newest_first { all.rev().take(limit).collect() } else { all.take(limit).collect() })
 ///     }
-///     fn members(
+///     async fn members(
 ///         &self, of: ConversationId, after: Option<UserId>, limit: usize,
 ///     ) -> Result<Vec<Member>, Error> {
 ///         let members = self.rows.values().filter_map(|row| match row {
@@ -72,7 +72,7 @@ use crate::{
 ///         });
 ///         Ok(members.take(limit).collect())
 ///     }
-///     fn memberships(&self, user: UserId) -> Result<Vec<(Member, Head)>, Error> {
+///     async fn memberships(&self, user: UserId) -> Result<Vec<(Member, Head)>, Error> {
 ///         let members = self.rows.values().filter_map(|row| match row {
 ///             Row::Member(member) if member.user == user => {
 ///                 let head = self.rows.get(&RowKey::Head(member.conversation.into()));
@@ -82,7 +82,7 @@ use crate::{
 ///         });
 ///         Ok(members.collect())
 ///     }
-///     fn suffixes(
+///     async fn suffixes(
 ///         &self, part: &str, after: Option<&(String, UserId)>, limit: usize,
 ///     ) -> Result<Vec<(String, UserId)>, Error> {
 ///         let found = self.rows.keys().filter_map(|key| match key {
@@ -91,7 +91,7 @@ use crate::{
 ///         });
 ///         Ok(found.filter(|key| after.is_none_or(|after| key > after)).take(limit).collect())
 ///     }
-///     fn feed(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogId, Seq, EventRow)>, Error> {
+///     async fn feed(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogId, Seq, EventRow)>, Error> {
 ///         let from = self.order.iter().zip(1..).skip(after as usize);
 ///         Ok(from.filter_map(|(&(log, seq), at)| Some((at, log, seq, self.event(log, seq)?))).take(limit).collect())
 ///     }
@@ -142,37 +142,37 @@ use crate::{
 ///         }
 ///     }
 ///     async fn rows(&self, keys: Vec<RowKey>) -> Result<Vec<Option<Row>>, Error> {
-///         snapshot::rows(&*self.now(), &keys)
+///         snapshot::now(self.now().rows(&keys))
 ///     }
 ///     async fn log(&self, viewer: Viewer, log: LogId, after: Seq, limit: usize) -> Result<LogPage, Error> {
-///         snapshot::log(&*self.now(), viewer, log, after, limit)
+///         snapshot::now(snapshot::log(&*self.now(), viewer, log, after, limit))
 ///     }
 ///     async fn history(
 ///         &self, viewer: Viewer, of: ConversationId, span: Span, limit: usize,
 ///     ) -> Result<Vec<Message>, Error> {
-///         snapshot::history(&*self.now(), viewer, of, span, limit)
+///         snapshot::now(snapshot::history(&*self.now(), viewer, of, span, limit))
 ///     }
 ///     async fn inbox(
 ///         &self, user: UserId, after: Option<InboxCursor>, limit: usize,
 ///     ) -> Result<Vec<InboxEntry>, Error> {
-///         snapshot::inbox(&*self.now(), user, after, limit)
+///         snapshot::now(snapshot::inbox(&*self.now(), user, after, limit))
 ///     }
 ///     async fn entry(&self, user: UserId, of: ConversationId) -> Result<InboxEntry, Error> {
-///         snapshot::entry(&*self.now(), user, of)
+///         snapshot::now(snapshot::entry(&*self.now(), user, of))
 ///     }
 ///     async fn memberships(&self, user: UserId) -> Result<Memberships, Error> {
-///         snapshot::memberships(&*self.now(), user)
+///         snapshot::now(snapshot::memberships(&*self.now(), user))
 ///     }
 ///     async fn members(
 ///         &self, viewer: Viewer, of: ConversationId, after: Option<UserId>, limit: usize,
 ///     ) -> Result<Vec<Member>, Error> {
-///         snapshot::members(&*self.now(), viewer, of, after, limit)
+///         snapshot::now(snapshot::members(&*self.now(), viewer, of, after, limit))
 ///     }
 ///     async fn find_users(&self, part: &str, limit: usize) -> Result<Vec<User>, Error> {
-///         snapshot::find_users(&*self.now(), part, limit)
+///         snapshot::now(snapshot::find_users(&*self.now(), part, limit))
 ///     }
 ///     async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
-///         snapshot::feed(&*self.now(), after, limit)
+///         snapshot::now(snapshot::feed(&*self.now(), after, limit))
 ///     }
 ///     async fn close(&self) -> Result<(), Error> {
 ///         Ok(())
@@ -255,6 +255,11 @@ pub trait Store: Send + Sync + 'static {
     /// Committed events of all logs in one order, none skipped, after a position (0: from the start). Consumers keep their
     /// own position.
     async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error>;
+
+    /// The ability to be copied, and to be copied into.
+    fn archive(&self) -> Option<&dyn Archive> {
+        None
+    }
 
     /// Releases what the store holds (files, locks); later calls answer `Unavailable`. Nothing is lost without it.
     async fn close(&self) -> Result<(), Error>;
@@ -391,6 +396,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
     async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
         (**self).feed(after, limit).await
+    }
+    fn archive(&self) -> Option<&dyn Archive> {
+        (**self).archive()
     }
     async fn close(&self) -> Result<(), Error> {
         (**self).close().await

@@ -50,7 +50,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chat_core::rules::{Row, RowKey};
-use chat_core::snapshot;
+use chat_core::snapshot::{self, Snapshot};
 use chat_core::{
     Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage, Member,
     Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
@@ -159,7 +159,7 @@ impl Store for SqliteStore {
     }
 
     async fn rows(&self, keys: Vec<RowKey>) -> Result<Vec<Option<Row>>, Error> {
-        self.read(move |view| snapshot::rows(view, &keys)).await
+        self.read(move |view| snapshot::now(view.rows(&keys))).await
     }
 
     async fn log(
@@ -169,7 +169,7 @@ impl Store for SqliteStore {
         after: Seq,
         limit: usize,
     ) -> Result<LogPage, Error> {
-        self.read(move |view| snapshot::log(view, viewer, log, after, limit))
+        self.read(move |view| snapshot::now(snapshot::log(view, viewer, log, after, limit)))
             .await
     }
 
@@ -180,8 +180,10 @@ impl Store for SqliteStore {
         span: Span,
         limit: usize,
     ) -> Result<Vec<Message>, Error> {
-        self.read(move |view| snapshot::history(view, viewer, conversation, span, limit))
-            .await
+        self.read(move |view| {
+            snapshot::now(snapshot::history(view, viewer, conversation, span, limit))
+        })
+        .await
     }
 
     async fn inbox(
@@ -190,17 +192,17 @@ impl Store for SqliteStore {
         after: Option<InboxCursor>,
         limit: usize,
     ) -> Result<Vec<InboxEntry>, Error> {
-        self.read(move |view| snapshot::inbox(view, user, after, limit))
+        self.read(move |view| snapshot::now(snapshot::inbox(view, user, after, limit)))
             .await
     }
 
     async fn entry(&self, user: UserId, conversation: ConversationId) -> Result<InboxEntry, Error> {
-        self.read(move |view| snapshot::entry(view, user, conversation))
+        self.read(move |view| snapshot::now(snapshot::entry(view, user, conversation)))
             .await
     }
 
     async fn memberships(&self, user: UserId) -> Result<Memberships, Error> {
-        self.read(move |view| snapshot::memberships(view, user))
+        self.read(move |view| snapshot::now(snapshot::memberships(view, user)))
             .await
     }
 
@@ -211,18 +213,20 @@ impl Store for SqliteStore {
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<Member>, Error> {
-        self.read(move |view| snapshot::members(view, viewer, conversation, after, limit))
-            .await
+        self.read(move |view| {
+            snapshot::now(snapshot::members(view, viewer, conversation, after, limit))
+        })
+        .await
     }
 
     async fn find_users(&self, part: &str, limit: usize) -> Result<Vec<User>, Error> {
         let part = part.to_owned();
-        self.read(move |view| snapshot::find_users(view, &part, limit))
+        self.read(move |view| snapshot::now(snapshot::find_users(view, &part, limit)))
             .await
     }
 
     async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
-        self.read(move |view| snapshot::feed(view, after, limit))
+        self.read(move |view| snapshot::now(snapshot::feed(view, after, limit)))
             .await
     }
 

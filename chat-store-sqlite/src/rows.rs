@@ -88,7 +88,7 @@ fn table(key: &RowKey) -> Result<&'static Table, Fault> {
         RowKey::Event(..) => &EVENT,
         RowKey::Reactions(..) => &REACTIONS,
         RowKey::Done(..) => &DONE,
-        RowKey::Counter(..) | RowKey::Secret() => &META,
+        RowKey::Counter(..) | RowKey::Secret() | RowKey::Moving() => &META,
         _ => return Err(columns::unknown()),
     })
 }
@@ -199,6 +199,7 @@ fn bind_key(to: &mut Binder<'_, '_>, key: &RowKey) -> Result<(), Fault> {
             Counter::Login => b"last login",
         }),
         RowKey::Secret() => to.text(b"secret"),
+        RowKey::Moving() => to.text(b"moving"),
         _ => Err(columns::unknown()),
     }
 }

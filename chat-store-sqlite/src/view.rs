@@ -40,11 +40,11 @@ impl<'a> View<'a> {
 }
 
 impl Snapshot for View<'_> {
-    fn row(&self, key: &RowKey) -> Result<Option<Row>, Error> {
+    async fn row(&self, key: &RowKey) -> Result<Option<Row>, Error> {
         Ok(rows::get(self.0, key)?)
     }
 
-    fn events(
+    async fn events(
         &self,
         log: LogId,
         first: Seq,
@@ -77,7 +77,7 @@ impl Snapshot for View<'_> {
         })
     }
 
-    fn members(
+    async fn members(
         &self,
         conversation: ConversationId,
         after: Option<UserId>,
@@ -95,7 +95,7 @@ impl Snapshot for View<'_> {
         })
     }
 
-    fn memberships(&self, user: UserId) -> Result<Vec<(Member, Head)>, Error> {
+    async fn memberships(&self, user: UserId) -> Result<Vec<(Member, Head)>, Error> {
         let sql = concat!(
             "SELECT m.conversation, ",
             member_columns!(),
@@ -113,7 +113,7 @@ impl Snapshot for View<'_> {
         })
     }
 
-    fn suffixes(
+    async fn suffixes(
         &self,
         part: &str,
         after: Option<&(String, UserId)>,
@@ -134,7 +134,11 @@ impl Snapshot for View<'_> {
         self.list(sql, params, |row| Ok((row.get(0)?, columns::user(row, 1)?)))
     }
 
-    fn feed(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogId, Seq, EventRow)>, Error> {
+    async fn feed(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, LogId, Seq, EventRow)>, Error> {
         let sql = concat!(
             "SELECT position, log, seq, ",
             event_columns!(),

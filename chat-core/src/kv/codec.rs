@@ -19,6 +19,7 @@
 //! | `0e` | [`RowKey::Done`] | key, author | row |
 //! | `0f` | [`RowKey::Counter`] | kind | row |
 //! | `10` | [`RowKey::Secret`] | | row |
+//! | `11` | [`RowKey::Moving`] | | row |
 //! | `20` | conversations of a user | user, conversation | empty; the row is the member's |
 //! | `21` | the feed | position | the key of the event |
 //! | `30` | further parts of a long value | the key it belongs to, number from 0 | bytes |
@@ -73,6 +74,7 @@ mod tag {
     pub(super) const DONE: u8 = 0x0e;
     pub(super) const COUNTER: u8 = 0x0f;
     pub(super) const SECRET: u8 = 0x10;
+    pub(super) const MOVING: u8 = 0x11;
     pub(super) const MEMBERSHIP: u8 = 0x20;
     pub(super) const FEED: u8 = 0x21;
     pub(super) const PART: u8 = 0x30;
@@ -142,8 +144,20 @@ pub(super) fn row(key: &RowKey) -> Vec<u8> {
             Counter::Login => 2,
         }]),
         RowKey::Secret() => W::table(tag::SECRET),
+        RowKey::Moving() => W::table(tag::MOVING),
     }
     .0
+}
+
+/// All rows that are no events, after one of them.
+pub(super) fn all_but_events(after: Option<&RowKey>) -> [Range<Vec<u8>>; 2] {
+    let first = match after {
+        // Nothing lies between a key and itself with a zero behind it.
+        Some(key) => Writer(row(key)).raw(&[0]).0,
+        None => vec![tag::USER],
+    };
+    let second = first.clone().max(vec![tag::EVENT + 1]);
+    [first..vec![tag::EVENT], second..vec![tag::MEMBERSHIP]]
 }
 
 /// Entries of a log from `first` to `last`, both included.
@@ -273,6 +287,7 @@ impl Reader<'_> {
                 _ => return None,
             }),
             tag::SECRET => RowKey::Secret(),
+            tag::MOVING => RowKey::Moving(),
             _ => return None,
         };
         Some(Place::Row(key))
@@ -407,6 +422,7 @@ mod tests {
             (key, author).prop_map(|(a, b)| RowKey::Done(a, b)),
             counter.prop_map(RowKey::Counter),
             Just(RowKey::Secret()),
+            Just(RowKey::Moving()),
         ]
     }
 

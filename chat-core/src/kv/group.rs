@@ -8,13 +8,12 @@ use super::{Batch, Engine};
 use crate::rules::{Group, Outcome, Row, RowKey, Step};
 use crate::{Committed, Error, Prepared, Timestamp};
 
-/// A group that is decided, but not yet applied.
-pub(super) struct Decided {
-    /// Empty when no write changed anything.
+/// What is decided, but not yet applied.
+pub(super) struct Changes {
+    /// Empty when nothing changes.
     pub(super) batch: Batch,
     /// The feed's last position once the batch is applied.
     pub(super) position: u64,
-    pub(super) results: Vec<Result<Committed, Error>>,
 }
 
 /// What stood under the key of a row before: in how many parts; `None` when nothing stood there.
@@ -25,7 +24,7 @@ pub(super) fn decide<E: Engine>(
     engine: &E,
     writes: Vec<Prepared>,
     position: u64,
-) -> Result<Decided, Error> {
+) -> Result<(Changes, Vec<Result<Committed, Error>>), Error> {
     let view = View(engine);
     let mut group = Group::new(writes, Timestamp::now());
     let mut before = Before::new();
@@ -52,11 +51,34 @@ pub(super) fn decide<E: Engine>(
         let event = codec::row(&RowKey::Event(event.log, event.seq));
         batch.insert(Place::Feed(position).encode(), Some(event));
     }
-    Ok(Decided {
-        batch,
-        position,
-        results,
-    })
+    Ok((Changes { batch, position }, results))
+}
+
+/// Rows that another store decided.
+pub(super) fn adopt<E: Engine>(
+    engine: &E,
+    rows: Vec<(RowKey, Option<Row>)>,
+    mut position: u64,
+) -> Result<Changes, Error> {
+    let view = View(engine);
+    let mut before = Before::new();
+    let mut new = Vec::new();
+    for (key, _) in &rows {
+        let stood = match view.read(key)? {
+            Some((_, stored)) => Some(parts(&stored)?),
+            None => None,
+        };
+        if let (RowKey::Event(..), None) = (key, stood) {
+            new.push(codec::row(key));
+        }
+        before.insert(key.clone(), stood);
+    }
+    let mut batch = encode(engine, &before, rows.into_iter().collect())?;
+    for event in new {
+        position += 1;
+        batch.insert(Place::Feed(position).encode(), Some(event));
+    }
+    Ok(Changes { batch, position })
 }
 
 /// The batch that makes an engine a store: the layout's name, and the store's secret.

@@ -10,6 +10,7 @@
 //! let chat = Chat::builder(MemoryStore::new());
 //! ```
 
+mod archive;
 mod codec;
 mod engine;
 mod group;
@@ -23,16 +24,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use async_trait::async_trait;
 
 use self::codec::{FORMAT, Place};
-use self::group::Decided;
+use self::group::Changes;
 use self::view::View;
 pub use engine::{Batch, Engine, Pairs};
 pub use memory::{Memory, MemoryStore};
 
 use crate::rules::{Row, RowKey};
 use crate::{
-    Committed, ConversationId, Error, ErrorKind, FeedEntry, InboxCursor, InboxEntry, LogId,
-    LogPage, Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
-    snapshot,
+    Archive, Committed, ConversationId, Error, ErrorKind, FeedEntry, InboxCursor, InboxEntry,
+    LogId, LogPage, Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
+    snapshot::{self, Snapshot},
 };
 
 /// A store over an engine.
@@ -160,20 +161,20 @@ impl<E: Engine> Shared<E> {
         self.engine.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn commit(&self, writes: Vec<Prepared>) -> Result<Vec<Result<Committed, Error>>, Error> {
+    /// Applies what is decided over the engine and the feed's last position, and gives what came of it.
+    fn change<T>(
+        &self,
+        decide: impl FnOnce(&E, u64) -> Result<(Changes, T), Error>,
+    ) -> Result<T, Error> {
         let mut writer = self.writer();
-        let decided = match self.readable().as_ref() {
+        let (changes, outcome) = match self.readable().as_ref() {
             None => return Err(closed()),
             Some(_) if writer.stopped.is_some() => return Err(writer.refusal()),
-            Some(engine) => group::decide(engine, writes, writer.position)?,
+            Some(engine) => decide(engine, writer.position)?,
         };
-        let Decided {
-            batch,
-            position,
-            results,
-        } = decided;
+        let Changes { batch, position } = changes;
         if batch.is_empty() {
-            return Ok(results);
+            return Ok(outcome);
         }
         // Should `apply` panic, this is what stays.
         writer.stopped = Some(Error::internal("the engine broke off while it applied"));
@@ -181,7 +182,7 @@ impl<E: Engine> Shared<E> {
             Ok(()) => {
                 writer.stopped = None;
                 writer.position = position;
-                Ok(results)
+                Ok(outcome)
             }
             Err(error) if error.kind() == ErrorKind::Busy => {
                 writer.stopped = None;
@@ -218,16 +219,19 @@ fn closed() -> Error {
 
 #[async_trait]
 impl<E: Engine> Store for KvStore<E> {
-    async fn commit(&self, group: Vec<Prepared>) -> Vec<Result<Committed, Error>> {
-        let writes = group.len();
-        match self.run(|shared| shared.commit(group)).await {
+    async fn commit(&self, writes: Vec<Prepared>) -> Vec<Result<Committed, Error>> {
+        let count = writes.len();
+        let commit = |shared: &Shared<E>| {
+            shared.change(|engine, position| group::decide(engine, writes, position))
+        };
+        match self.run(commit).await {
             Ok(results) => results,
-            Err(error) => vec![Err(error); writes],
+            Err(error) => vec![Err(error); count],
         }
     }
 
     async fn rows(&self, keys: Vec<RowKey>) -> Result<Vec<Option<Row>>, Error> {
-        self.read(move |view| snapshot::rows(view, &keys)).await
+        self.read(move |view| snapshot::now(view.rows(&keys))).await
     }
 
     async fn log(
@@ -237,7 +241,7 @@ impl<E: Engine> Store for KvStore<E> {
         after: Seq,
         limit: usize,
     ) -> Result<LogPage, Error> {
-        self.read(move |view| snapshot::log(view, viewer, log, after, limit))
+        self.read(move |view| snapshot::now(snapshot::log(view, viewer, log, after, limit)))
             .await
     }
 
@@ -248,8 +252,10 @@ impl<E: Engine> Store for KvStore<E> {
         span: Span,
         limit: usize,
     ) -> Result<Vec<Message>, Error> {
-        self.read(move |view| snapshot::history(view, viewer, conversation, span, limit))
-            .await
+        self.read(move |view| {
+            snapshot::now(snapshot::history(view, viewer, conversation, span, limit))
+        })
+        .await
     }
 
     async fn inbox(
@@ -258,17 +264,17 @@ impl<E: Engine> Store for KvStore<E> {
         after: Option<InboxCursor>,
         limit: usize,
     ) -> Result<Vec<InboxEntry>, Error> {
-        self.read(move |view| snapshot::inbox(view, user, after, limit))
+        self.read(move |view| snapshot::now(snapshot::inbox(view, user, after, limit)))
             .await
     }
 
     async fn entry(&self, user: UserId, conversation: ConversationId) -> Result<InboxEntry, Error> {
-        self.read(move |view| snapshot::entry(view, user, conversation))
+        self.read(move |view| snapshot::now(snapshot::entry(view, user, conversation)))
             .await
     }
 
     async fn memberships(&self, user: UserId) -> Result<Memberships, Error> {
-        self.read(move |view| snapshot::memberships(view, user))
+        self.read(move |view| snapshot::now(snapshot::memberships(view, user)))
             .await
     }
 
@@ -279,19 +285,25 @@ impl<E: Engine> Store for KvStore<E> {
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<Member>, Error> {
-        self.read(move |view| snapshot::members(view, viewer, conversation, after, limit))
-            .await
+        self.read(move |view| {
+            snapshot::now(snapshot::members(view, viewer, conversation, after, limit))
+        })
+        .await
     }
 
     async fn find_users(&self, part: &str, limit: usize) -> Result<Vec<User>, Error> {
         let part = part.to_owned();
-        self.read(move |view| snapshot::find_users(view, &part, limit))
+        self.read(move |view| snapshot::now(snapshot::find_users(view, &part, limit)))
             .await
     }
 
     async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
-        self.read(move |view| snapshot::feed(view, after, limit))
+        self.read(move |view| snapshot::now(snapshot::feed(view, after, limit)))
             .await
+    }
+
+    fn archive(&self) -> Option<&dyn Archive> {
+        Some(self)
     }
 
     async fn close(&self) -> Result<(), Error> {

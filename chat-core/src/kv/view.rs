@@ -47,6 +47,10 @@ impl<E: Engine> View<'_, E> {
         Ok(Some((self.decode(key, &at, &stored)?, stored)))
     }
 
+    fn value(&self, key: &RowKey) -> Result<Option<Row>, Error> {
+        Ok(self.read(key)?.map(|(row, _)| row))
+    }
+
     fn decode(&self, key: &RowKey, at: &[u8], stored: &[u8]) -> Result<Row, Error> {
         let count = parts(stored)?;
         if count == 0 {
@@ -73,7 +77,7 @@ impl<E: Engine> View<'_, E> {
     }
 
     /// The rows of a range.
-    fn rows(
+    pub(super) fn range(
         &self,
         range: Range<Vec<u8>>,
         backward: bool,
@@ -94,11 +98,11 @@ impl<E: Engine> View<'_, E> {
 }
 
 impl<E: Engine> Snapshot for View<'_, E> {
-    fn row(&self, key: &RowKey) -> Result<Option<Row>, Error> {
-        Ok(self.read(key)?.map(|(row, _)| row))
+    async fn row(&self, key: &RowKey) -> Result<Option<Row>, Error> {
+        self.value(key)
     }
 
-    fn events(
+    async fn events(
         &self,
         log: LogId,
         first: Seq,
@@ -106,7 +110,7 @@ impl<E: Engine> Snapshot for View<'_, E> {
         newest_first: bool,
         limit: usize,
     ) -> Result<Vec<(Seq, EventRow)>, Error> {
-        let rows = self.rows(codec::events(log, first, last), newest_first, limit)?;
+        let rows = self.range(codec::events(log, first, last), newest_first, limit)?;
         rows.into_iter()
             .map(|pair| match pair {
                 (RowKey::Event(_, seq), Row::Event(row)) => Ok((seq, row)),
@@ -115,13 +119,13 @@ impl<E: Engine> Snapshot for View<'_, E> {
             .collect()
     }
 
-    fn members(
+    async fn members(
         &self,
         conversation: ConversationId,
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<Member>, Error> {
-        let rows = self.rows(codec::members(conversation, after), false, limit)?;
+        let rows = self.range(codec::members(conversation, after), false, limit)?;
         rows.into_iter()
             .map(|pair| match pair {
                 (_, Row::Member(member)) => Ok(member),
@@ -130,7 +134,7 @@ impl<E: Engine> Snapshot for View<'_, E> {
             .collect()
     }
 
-    fn memberships(&self, user: UserId) -> Result<Vec<(Member, Head)>, Error> {
+    async fn memberships(&self, user: UserId) -> Result<Vec<(Member, Head)>, Error> {
         let index = self.scan(codec::memberships(user), false, usize::MAX)?;
         index
             .into_iter()
@@ -138,10 +142,10 @@ impl<E: Engine> Snapshot for View<'_, E> {
                 let Place::Membership(user, id) = Place::decode(&at)? else {
                     return Err(damaged());
                 };
-                let Some(Row::Member(member)) = self.row(&RowKey::Member(id, user))? else {
+                let Some(Row::Member(member)) = self.value(&RowKey::Member(id, user))? else {
                     return Err(damaged());
                 };
-                let head = match self.row(&RowKey::Head(id.into()))? {
+                let head = match self.value(&RowKey::Head(id.into()))? {
                     Some(Row::Head(head)) => head,
                     _ => Head::default(),
                 };
@@ -150,7 +154,7 @@ impl<E: Engine> Snapshot for View<'_, E> {
             .collect()
     }
 
-    fn suffixes(
+    async fn suffixes(
         &self,
         part: &str,
         after: Option<&(String, UserId)>,
@@ -166,7 +170,11 @@ impl<E: Engine> Snapshot for View<'_, E> {
             .collect()
     }
 
-    fn feed(&self, after: u64, limit: usize) -> Result<Vec<(u64, LogId, Seq, EventRow)>, Error> {
+    async fn feed(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, LogId, Seq, EventRow)>, Error> {
         let mut entries = Vec::new();
         let mut reached = after;
         while entries.len() < limit {
@@ -182,7 +190,8 @@ impl<E: Engine> Snapshot for View<'_, E> {
                 };
                 reached = position;
                 // An event that retention took away has left its place behind.
-                if let (RowKey::Event(log, seq), Some(Row::Event(row))) = (&key, self.row(&key)?) {
+                if let (RowKey::Event(log, seq), Some(Row::Event(row))) = (&key, self.value(&key)?)
+                {
                     entries.push((position, *log, *seq, row));
                 }
             }

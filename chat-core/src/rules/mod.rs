@@ -13,7 +13,7 @@ mod user;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-pub use row::{Counter, Done, EventRow, Row, RowKey};
+pub use row::{Counter, Done, EventRow, Moving, Row, RowKey};
 use scratch::{Scratch, Stop};
 
 use crate::{Actor, Change, Committed, Error, Prepared, Target, Timestamp, Write};

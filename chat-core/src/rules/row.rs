@@ -10,7 +10,8 @@ use crate::{
 macro_rules! rows {
     ($($(#[$doc:meta])* $name:ident ( $($part:ident : $key:ty),* ) => $value:ty),* $(,)?) => {
         /// Names one row.
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
         #[non_exhaustive]
         pub enum RowKey {$(
             $(#[$doc])*
@@ -107,6 +108,9 @@ rows! {
     Counter(counter: Counter) => u64,
     /// The store's secret for [`crate::Prepared::digest`], 32 random bytes made with the store.
     Secret() => [u8; 32],
+    /// How far an unfinished copy into this store has come. A store that has this row is not to be used. See
+    /// [`crate::Archive`].
+    Moving() => Moving,
 }
 
 /// What ids are given out of.
@@ -119,6 +123,15 @@ pub enum Counter {
     Conversation,
     /// [`LoginId`]s.
     Login,
+}
+
+/// How far a copy into a store has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moving {
+    /// All events up to this position of the source's feed are here.
+    pub events: u64,
+    /// All other rows up to this one, in the source's order, are here.
+    pub rows: Option<RowKey>,
 }
 
 /// An entry of a log as it is stored: an event and, if it created a message, the message, in one row.

@@ -4,7 +4,7 @@ mod rows;
 
 use std::sync::mpsc;
 
-use chat_core::snapshot::Snapshot;
+use chat_core::snapshot::{self, Snapshot};
 use chat_core::{
     Actor, Change, ConversationId, ErrorKind, History, Span, Target, UserId, Viewer, Write,
 };
@@ -134,7 +134,7 @@ async fn reads_that_never_cease_do_not_make_the_log_grow_for_good() {
         let store = Arc::clone(&store);
         async move {
             let read = store.read(move |view| {
-                let row = view.row(&RowKey::Conversation(conversation));
+                let row = snapshot::now(view.row(&RowKey::Conversation(conversation)));
                 begun.send(()).unwrap();
                 let _ = ended.recv();
                 row
