@@ -1,0 +1,214 @@
+//! sled as an engine whose changes are durable, and readable only then.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::ops::{Bound, Range};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use chat_core::Error;
+use chat_core::kv::{Batch, Engine, Pairs};
+use sled::{Db, IVec};
+
+use crate::open::{Lock, Opened, finish};
+
+/// How often a wait for sled is broken off to see whether sled has failed.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// An opened database.
+pub(crate) struct Sled {
+    /// `None` only while it is dropped.
+    db: Option<Db>,
+    /// The file into which sled writes everything, opened before sled wrote to it: so this one is told of all its errors.
+    pub(crate) file: File,
+    folder: PathBuf,
+    /// The batch that is being applied, or the one that failed: what stood under its keys before. Reads see this instead.
+    before: BTreeMap<Vec<u8>, Option<IVec>>,
+    /// Whether it is being made: until the first batch is durable.
+    new: bool,
+    // Last: fields are dropped in this order.
+    lock: Lock,
+}
+
+/// Not what it holds.
+impl fmt::Debug for Sled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sled")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sled {
+    pub(crate) fn open(folder: &Path) -> Result<Self, crate::OpenError> {
+        let Opened {
+            folder,
+            db,
+            file,
+            new,
+            lock,
+        } = crate::open::open(folder)?;
+        Ok(Self {
+            db: Some(db),
+            file,
+            folder,
+            before: BTreeMap::new(),
+            new,
+            lock,
+        })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn db(&self) -> Result<&Db, Error> {
+        self.db
+            .as_ref()
+            .ok_or_else(|| Error::unavailable("the store is closed"))
+    }
+
+    /// Applies a batch as a whole, and returns when it is on disk.
+    fn write(&self, batch: Batch) -> Result<(), Error> {
+        let db = self.db()?;
+        let mut changes = sled::Batch::default();
+        for (key, value) in batch {
+            match value {
+                Some(value) => changes.insert(key, value),
+                None => changes.remove(key),
+            }
+        }
+        db.apply_batch(changes).map_err(failed)?;
+        // sled splits a page that has become too full, or merges one, when it next comes by, be it to read. Let it do that
+        // now: then it is synced with the batch, reads write nothing, and they go on should sled fail.
+        for key in self.before.keys() {
+            db.get(key).map_err(failed)?;
+        }
+        flush(db).map_err(failed)?;
+        self.file.sync_data().map_err(unsynced)
+    }
+}
+
+impl Engine for Sled {
+    /// Two orders of magnitude below what sled would keep in a file of its own; see the crate's docs.
+    const MAX_VALUE: usize = 4 << 10;
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let value = match self.before.get(key) {
+            Some(before) => before.clone(),
+            None => self.db()?.get(key).map_err(failed)?,
+        };
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, range: Range<&[u8]>, backward: bool, limit: usize) -> Result<Pairs, Error> {
+        let unchanged = |pair: &sled::Result<(IVec, IVec)>| match pair {
+            Ok((key, _)) => self.before.is_empty() || !self.before.contains_key(&key[..]),
+            Err(_) => true,
+        };
+        let pairs = self.db()?.range(range.clone()).filter(unchanged);
+        let owned = |pair: sled::Result<(IVec, IVec)>| {
+            pair.map(|(key, value)| (key.to_vec(), value.to_vec()))
+        };
+        let pairs: sled::Result<Pairs> = if backward {
+            pairs.rev().take(limit).map(owned).collect()
+        } else {
+            pairs.take(limit).map(owned).collect()
+        };
+        let mut pairs = pairs.map_err(failed)?;
+        if !self.before.is_empty() {
+            let range = (Bound::Included(range.start), Bound::Excluded(range.end));
+            let before = self.before.range::<[u8], _>(range);
+            pairs.extend(
+                before.filter_map(|(key, value)| Some((key.clone(), value.as_ref()?.to_vec()))),
+            );
+            pairs.sort_unstable();
+            if backward {
+                pairs.reverse();
+            }
+            pairs.truncate(limit);
+        }
+        Ok(pairs)
+    }
+
+    fn apply(&mut self, batch: Batch) -> Result<(), Error> {
+        if !self.before.is_empty() {
+            return Err(Error::unavailable("a batch failed: open the store again"));
+        }
+        let mut before = BTreeMap::new();
+        for key in batch.keys() {
+            before.insert(key.clone(), self.db()?.get(key).map_err(failed)?);
+        }
+        // It stays when anything fails, a panic included: sled goes on showing what it did not write.
+        self.before = before;
+        self.write(batch)?;
+        self.before.clear();
+        if self.new {
+            finish(&self.lock, &self.folder).map_err(unsynced)?;
+            self.new = false;
+        }
+        Ok(())
+    }
+}
+
+/// When its last sync fails, sled panics while it is dropped. Nothing of ours waits for that sync.
+impl Drop for Sled {
+    fn drop(&mut self) {
+        let db = self.db.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
+            tracing::warn!(folder = %self.folder.display(), "sled could not write its last pages");
+        }
+    }
+}
+
+/// Hands all that sled has in memory to the system.
+///
+/// `Db::flush` waits to be told, but sled does not tell everybody that waits when the write of a batch's first bytes fails
+/// (`Log::exit_reservation`): it would wait for ever. So another thread of sled's waits, while this one looks for failures.
+pub(crate) fn flush(db: &Db) -> sled::Result<()> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut flushed = pin!(db.flush_async());
+    loop {
+        if let Poll::Ready(done) = flushed.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return done.map(drop);
+        }
+        thread::park_timeout(LOOK);
+        if let Err(error) = db.context.global_error() {
+            // Does not wait any more, and tells those that do.
+            drop(db.flush());
+            return Err(error);
+        }
+    }
+}
+
+fn unsynced(error: io::Error) -> Error {
+    failed(sled::Error::Io(error))
+}
+
+/// sled's own errors name files and places in them, never keys or values: they may be logged.
+fn failed(error: sled::Error) -> Error {
+    match &error {
+        sled::Error::Corruption { .. } => {
+            Error::internal("the database is damaged: restore it from a backup")
+        }
+        sled::Error::Io(e) if e.kind() == io::ErrorKind::StorageFull => {
+            Error::unavailable("the disk is full: free some space, then open the store again")
+        }
+        sled::Error::Io(_) => Error::unavailable("the database cannot be read or written now"),
+        _ => Error::internal("the database does not answer as it should"),
+    }
+    .with_source(error)
+}
