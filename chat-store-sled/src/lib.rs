@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use chat_core::kv::KvStore;
 use chat_core::rules::{Row, RowKey};
 use chat_core::{
-    Committed, ConversationId, Error, ErrorKind, FeedEntry, InboxCursor, InboxEntry, LogId,
-    LogPage, Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
+    Archive, Committed, ConversationId, Error, ErrorKind, FeedEntry, InboxCursor, InboxEntry,
+    LogId, LogPage, Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
 };
 
 use engine::Sled;
@@ -94,6 +94,9 @@ impl Store for SledStore {
     }
     async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
         self.0.feed(after, limit).await
+    }
+    fn archive(&self) -> Option<&dyn Archive> {
+        self.0.archive()
     }
     async fn close(&self) -> Result<(), Error> {
         self.0.close().await

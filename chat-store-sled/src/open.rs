@@ -1,7 +1,7 @@
 //! Opening: the folder, the lock, what a crash left.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -160,7 +160,8 @@ fn recognise(lock: &Lock, folder: &Path) -> Result<bool, OpenError> {
         .take(64)
         .read_to_string(&mut mark)
         .map_err(|error| damaged(error.into()))?;
-    if mark.is_empty() {
+    // Zeros where the power failed before the text was written.
+    if mark.trim_end_matches('\0').is_empty() {
         return Ok(true);
     }
     let layout = mark
@@ -180,6 +181,7 @@ fn recognise(lock: &Lock, folder: &Path) -> Result<bool, OpenError> {
 /// Writes the mark: from now on the store is made, and what is in it is kept.
 pub(crate) fn finish(lock: &Lock, folder: &Path) -> io::Result<()> {
     let mut mark = &lock.0;
+    mark.rewind()?;
     mark.write_all(format!("{NAME}{LAYOUT}\n").as_bytes())?;
     mark.sync_all()?;
     sync_folder(folder)

@@ -27,6 +27,7 @@
 pub mod chat;
 mod device;
 pub mod hub;
+pub mod kill;
 mod model;
 mod node;
 mod permission;
