@@ -75,6 +75,12 @@ impl Sled {
             .ok_or_else(|| Error::unavailable("the store is closed"))
     }
 
+    /// Bytes that sled has still to write. It writes them.
+    #[cfg(test)]
+    pub(crate) fn unwritten(&self) -> Result<usize, Error> {
+        self.db()?.flush().map_err(failed)
+    }
+
     /// Applies a batch as a whole, and returns when it is on disk.
     fn write(&self, batch: Batch) -> Result<(), Error> {
         let db = self.db()?;

@@ -1,8 +1,67 @@
-//! A store of chat-core over sled.
+//! A store of chat-core over sled 0.34: pure Rust, one folder, no server.
+//!
+//! **Where reliability comes first take `chat-store-sqlite`.** sled's own README says so ("if reliability is your primary
+//! constraint, use SQLite. sled is beta"), and this crate agrees: it keeps all laws of chat-core, but over an engine that is
+//! no longer maintained. It is here for hosts that want no C code, and to show what a store over a foreign engine takes.
+//!
+//! # Durable before readable
+//! Durability is this crate's own work, for sled's is not enough. What sled 0.34.7 does, read in its sources and seen in
+//! its system calls:
+//! - Everything goes to one file, `db`, a log of parts (segments) in which pages are rewritten elsewhere and free parts used
+//!   anew. On Linux it is only ever followed by `sync_file_range` (`IoBufs::write_to_log`), be it by `flush`: that neither
+//!   empties the disk's own cache nor writes how long the file is. So each group ends with `fdatasync`, on a descriptor of
+//!   our own that no error escapes to.
+//! - What is longer than a quarter of a segment becomes a file in `blobs/`, which is never synced; and when it cannot be
+//!   written, every later flush hangs. So rows are cut at 4 KiB and segments are 8 MiB, far above any page there can be.
+//! - `Tree::apply_batch` is atomic over a crash: before the batch stands, written last, where it ends; recovery stops
+//!   there unless all of it is sound. The freed parts of a batch are not used before it is whole.
+//! - A background thread flushes and moves pages, so that parts may be used anew between two syncs. It is turned off: all is
+//!   written while a group is, and synced with it. Reading, too, can write (a page that has become too full is split when
+//!   it is next visited), so each group visits its own pages before it is synced.
+//! - `snap.*`, the page table, is written and synced at every opening, and only then. A half-written one would keep sled from
+//!   opening (`read_snapshot` takes `*.generating` for the latest), so those are removed first.
+//! - `conf` is written once and never synced; that is done here, as for the names of all files.
+//!
+//! Opening syncs what a killed process left before sled reads any of it. While a group is applied nobody reads
+//! ([`KvStore`]), so what is readable is on disk.
+//!
+//! # When something fails
+//! sled goes on showing in memory what it could not write. So the values that stood under a batch's keys are kept until it is
+//! on disk, and after a failure reads see them instead, while commits answer `Unavailable` until the store is opened again.
+//! After a write that failed right within a group of more than 8 MiB, sled cannot tidy the pages it was changing: reads of
+//! those answer `Unavailable` then as well.
+//!
+//! **A full disk** is such a failure: free some space, then open the store again. SQLite recovers by itself.
+//!
+//! **Damage** is found when a page is read, and answered `Internal`; at opening it is [`OpenError::Damaged`]. But the end of
+//! its log sled finds by checksums: damage right there is taken for a group that was never finished.
+//!
+//! # Files
+//! Beside sled's own stands `chat-store`, which is locked while the store is open. All are for this program's user only: the
+//! folder, if it is made here, has mode 0700, files have 0600. A copy must be of the whole folder, of a closed store.
+//!
+//! Opening fills the segment in use, so up to 8 MiB are written then. sled keeps up to 64 MiB of pages, and some hundred
+//! bytes for each page of the file for good.
+//!
+//! Through the crate `log`, at level trace, sled tells what it writes, texts and all: leave its target `sled` below that.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use chat_core::Chat;
+//! use chat_store_sled::SledStore;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let store = SledStore::open(folder.path().join("chat"))?;
+//! let chat = Chat::builder(store);
+//! # Ok(())
+//! # }
+//! ```
 
 mod engine;
 mod error;
 mod open;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
@@ -18,11 +77,16 @@ use engine::Sled;
 pub use error::OpenError;
 
 /// A store in one folder. See the [crate's docs](crate) for what it guarantees.
+///
+/// It must be used on a tokio runtime, whose blocking threads it borrows; sled has some threads of its own. To open the same
+/// folder again in the same process, [`close`](Store::close) the store first: dropping it does not wait for what is under
+/// way.
 #[derive(Debug)]
 pub struct SledStore(KvStore<Sled>);
 
 impl SledStore {
-    /// Opens.
+    /// Opens the store in a folder, and makes it when there is none or an empty one. Blocks while it does, longer the more
+    /// was written since it was last opened.
     ///
     /// # Errors
     /// See [`OpenError`].
