@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use chat_core::rules::{Row, RowKey};
 use chat_core::{
-    Actor, Change, Committed, ConversationId, Error, ErrorKind, EventKind, History, Key, Prepared,
-    Role, Seq, Store, Target, UserId, Viewer, Write,
+    Actor, Change, Committed, ConversationId, Error, ErrorKind, EventKind, History, Prepared, Role,
+    Seq, Store, Target, UserId, Viewer, Write,
 };
 
 /// A write as it is submitted; a clone of it is the retry.
@@ -20,18 +20,6 @@ pub(crate) fn prepared(actor: Actor, target: Target, change: Change) -> Prepared
 pub(crate) fn post(user: UserId, conversation: ConversationId, text: &str) -> Prepared {
     let target = Target::Conversation(conversation);
     prepared(Actor::User(user), target, Change::post(text))
-}
-
-/// A message under a given key.
-pub(crate) fn post_as(
-    user: UserId,
-    conversation: ConversationId,
-    text: &str,
-    key: Key,
-) -> Prepared {
-    let mut post = post(user, conversation, text);
-    post.write.key = key;
-    post
 }
 
 pub(crate) async fn commit(store: &impl Store, write: Prepared) -> Result<Committed, Error> {
