@@ -227,6 +227,7 @@ macro_rules! conformance_tests {
             errors_are_typed
             dropped_futures_finish
             feed_skips_nothing
+            consumers_go_on_where_they_were
             users_are_found
             closed_is_closed
             permissions

@@ -1,15 +1,17 @@
 //! Laws 5, 7, 11, 12 broken on the way out.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use chat_core::conformance::async_trait;
+use chat_core::conformance::store as laws;
 use chat_core::{
     Change, Error, FeedEntry, InboxEntry, LogId, Message, Prepared, Span, Store, User, Viewer,
 };
 
 use crate::store::{Fault, Results};
-use crate::{With, mutations};
+use crate::{With, broken, mutations, sound};
 
 mutations! {
     store::one_order_however_read: With(Swapped);
@@ -24,6 +26,7 @@ mutations! {
     store::errors_are_typed: With(Untyped);
     store::closed_is_closed: With(NeverClosed);
     store::feed_skips_nothing: With(Skipping);
+    store::consumers_go_on_where_they_were: With(Late::default());
     store::users_are_found: With(FoundTwice);
 }
 
@@ -141,6 +144,65 @@ impl Fault for Skipping {
             entries.remove(1);
         }
     }
+}
+
+/// Some entries can be seen only after later ones have been: as when positions are allotted before commits end, and these end
+/// in another order.
+#[derive(Clone, Default)]
+struct Late(Arc<Mutex<BTreeSet<u64>>>);
+
+impl Fault for Late {
+    fn feed(&self, _after: u64, entries: &mut Vec<FeedEntry>) {
+        let last = entries.last().map_or(0, |entry| entry.position);
+        let mut seen = self.0.lock().unwrap();
+        entries.retain(|entry| {
+            let position = entry.position;
+            position % 10 != 0 || position == last || !seen.insert(position)
+        });
+    }
+}
+
+/// Every reopening numbers the entries anew.
+#[derive(Clone, Default)]
+struct Renumbered(Arc<AtomicU64>);
+
+impl Fault for Renumbered {
+    fn feed(&self, _after: u64, entries: &mut Vec<FeedEntry>) {
+        for entry in entries {
+            entry.position += self.0.load(Ordering::SeqCst);
+        }
+    }
+    fn reopened(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn consumers_go_on_where_they_were_after_reopening() {
+    let renumbered = With(Renumbered::default());
+    broken(laws::consumers_go_on_where_they_were(&renumbered).await);
+}
+
+/// Positions with holes, as a store has them whose sequence is not its order of commits: sound.
+#[derive(Clone)]
+struct Holes;
+
+#[async_trait]
+impl Fault for Holes {
+    fn feed_after(&self, after: u64) -> u64 {
+        after / 7
+    }
+    fn feed(&self, _after: u64, entries: &mut Vec<FeedEntry>) {
+        for entry in entries {
+            entry.position *= 7;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn positions_may_have_holes() {
+    sound(laws::consumers_go_on_where_they_were(&With(Holes)).await);
+    sound(laws::feed_skips_nothing(&With(Holes)).await);
 }
 
 /// Users are found once for every place where a part stands in their name.

@@ -28,6 +28,9 @@ pub(crate) trait Fault: Send + Sync + 'static {
     fn entry(&self, _entry: &mut InboxEntry) {}
     fn memberships(&self, _memberships: &mut Memberships) {}
     fn found(&self, _users: &mut Vec<User>) {}
+    fn feed_after(&self, after: u64) -> u64 {
+        after
+    }
     fn feed(&self, _after: u64, _entries: &mut Vec<FeedEntry>) {}
     fn error(&self, error: Error) -> Error {
         error
@@ -138,7 +141,7 @@ impl<F: Fault> Store for Faulty<F> {
         self.told(found, |fault, users| fault.found(users))
     }
     async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
-        let feed = self.store.feed(after, limit).await;
+        let feed = self.store.feed(self.fault.feed_after(after), limit).await;
         self.told(feed, |fault, entries| fault.feed(after, entries))
     }
     async fn close(&self) -> Result<(), Error> {

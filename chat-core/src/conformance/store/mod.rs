@@ -17,7 +17,7 @@ pub use durable::{
     groups_appear_whole, kept_when_reopened, nothing_of_a_failed_sync, readable_when_acknowledged,
 };
 pub use errors::{closed_is_closed, dropped_futures_finish, errors_are_typed};
-pub use feed::feed_skips_nothing;
+pub use feed::{consumers_go_on_where_they_were, feed_skips_nothing};
 pub use found::{one_conversation_of_a_key, one_direct_of_a_pair, one_user_of_a_subject};
 pub use keys::{
     key_before_permission, key_covers_creation, key_is_the_authors, key_outlives_reopening,
