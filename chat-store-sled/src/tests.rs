@@ -86,6 +86,15 @@ fn nothing_of_a_failed_sync() {
     assert_eq!(outcome, Ok(Verdict::Holds));
 }
 
+#[test]
+fn agrees_with_a_map() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = conformance::engine::agrees_with_a_map(|| {
+        Sled::open(&folder.path().join("chat")).map_err(|e| Error::unavailable(e.to_string()))
+    });
+    assert_eq!(outcome, Ok(Verdict::Holds));
+}
+
 fn engine() -> (TempDir, Sled) {
     let folder = tempfile::tempdir().unwrap();
     let sled = Sled::open(&folder.path().join("chat")).unwrap();

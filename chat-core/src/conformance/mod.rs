@@ -26,6 +26,7 @@
 
 pub mod chat;
 mod device;
+pub mod engine;
 pub mod hub;
 pub mod kill;
 mod model;
@@ -201,6 +202,7 @@ macro_rules! conformance_tests {
             readable_when_acknowledged
             groups_appear_whole
             kept_when_reopened
+            longest_texts_are_kept
             nothing_of_a_failed_sync
             one_key_a_hundred_times
             key_outlives_reopening

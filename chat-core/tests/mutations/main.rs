@@ -5,6 +5,7 @@
 #![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
 mod delivery;
+mod engines;
 mod keys;
 mod reads;
 mod store;

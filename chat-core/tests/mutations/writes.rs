@@ -19,6 +19,12 @@ mutations! {
     store::readable_when_acknowledged: With(Late::default());
     store::groups_appear_whole: With(OneByOne);
     store::kept_when_reopened: With(Forgetful::default());
+    store::longest_texts_are_kept: With(Instead(|change| {
+        let Change::Edit { message, content, .. } = change else { return None };
+        let mut content = content.clone();
+        content.text.pop();
+        Some(Change::Edit { message: *message, revision: None, content })
+    }));
     store::nothing_of_a_failed_sync: With(ReadableAnyway::default());
     store::all_or_nothing: With(Torn);
     store::refused_alone: With(AllForOne);

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use chat_core::conformance::{Fixture, Violation, async_trait, kill, run};
+use chat_core::conformance::{Fixture, Violation, async_trait, engine, kill, run};
 use chat_core::kv::KvStore;
 use chat_core::{Error, Store};
 use example::Redb;
@@ -99,6 +99,12 @@ impl StorageBackend for Disk {
 }
 
 chat_core::conformance_tests!(Stores::new().expect("a folder"));
+
+#[test]
+fn agrees_with_a_map() -> Result<(), Violation> {
+    let folder = tempfile::tempdir()?;
+    engine::agrees_with_a_map(|| Redb::open(&folder.path().join("chat.redb"))).map(drop)
+}
 
 fn open(folder: &Path) -> Result<Arc<dyn Store>, Error> {
     let engine = Redb::open(&folder.join("chat.redb"))?;

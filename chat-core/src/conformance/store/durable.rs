@@ -2,9 +2,9 @@
 
 use std::pin::pin;
 
-use crate::conformance::world::{ALL, World, prepared, to};
+use crate::conformance::world::{ALL, World, about_self, create, created, prepared, to};
 use crate::conformance::{Fixture, Outcome, Verdict, ensure, ensure_eq};
-use crate::{Change, ErrorKind, History, Role, Seq, Span, Target, Viewer, Write};
+use crate::{Actor, Change, ErrorKind, History, Limits, Role, Seq, Span, Target, Viewer, Write};
 
 /// What was acknowledged can be read at once, by every way out.
 ///
@@ -17,7 +17,7 @@ pub async fn readable_when_acknowledged(fixture: &dyn Fixture) -> Outcome {
         let text = format!("round {round}");
         let write = Write::post(alice, Target::Direct(alice, bob), text.clone());
         let done = world.commit(write).await?;
-        let id = crate::conformance::world::created(&done)?;
+        let id = created(&done)?;
         let seq = done.last();
         let head = world.store.entry(bob, id).await?.head;
         ensure_eq!((head.seq, head.message), (seq, seq), "head after a commit");
@@ -125,6 +125,75 @@ pub async fn kept_when_reopened(fixture: &dyn Fixture) -> Outcome {
         ensure_eq!(after, before, "what is kept");
         let seq = world.post(carol, id, "on").await?;
         ensure_eq!(seq, head + 1, "the first seq after reopening");
+    }
+    Ok(Verdict::Holds)
+}
+
+/// The longest texts that a user may write, and names and keys as long as the model allows, are kept to the last byte: when
+/// they are new, after they were made shorter and longer again, and after reopening.
+///
+/// # Errors
+/// How it was broken.
+pub async fn longest_texts_are_kept(fixture: &dyn Fixture) -> Outcome {
+    let limits = Limits::default();
+    let mut world = World::open(fixture).await?;
+    let [alice, bob] = world.users().await?;
+    // Each takes most when it is written in another way: as UTF-8, escaped in JSON.
+    let (wide, escaped) = ("\u{1f600}", "\u{1}");
+    let target = Target::Key(wide.repeat(64));
+    let create = create(&[(alice, Role::Owner), (bob, Role::Member)], History::All);
+    let named = Write::new(Actor::Host, target.clone(), vec![create]);
+    let id = created(&world.commit(named).await?)?;
+    let name = Some(wide.repeat(64));
+    let profile = Change::Profile {
+        name: name.clone(),
+        data: None,
+    };
+    world.commit(about_self(alice, profile)).await?;
+    let mut texts = Vec::new();
+    for text in [
+        wide.repeat(limits.text / 4),
+        escaped.repeat(limits.text),
+        "short".into(),
+    ] {
+        let message = world.post(alice, id, text.clone()).await?;
+        texts.push((message, text));
+    }
+    for round in 0..3 {
+        let history = world.history(Viewer::User(bob), id).await?;
+        let found = history
+            .into_iter()
+            .filter_map(|m| Some((m.seq, m.content?.text)));
+        // Not told whole: they are long.
+        ensure!(
+            found.eq(texts.iter().cloned()),
+            "a long text is not what it was, round {round}"
+        );
+        let again = world
+            .commit(Write::new(Actor::Host, target.clone(), vec![]))
+            .await?;
+        ensure_eq!(
+            again.conversation,
+            Some(id),
+            "the conversation of a long key"
+        );
+        let users = world.store.find_users(wide, 10).await?;
+        let names: Vec<_> = users.into_iter().map(|user| Some(user.name)).collect();
+        ensure_eq!(names, vec![name.clone()], "a long name");
+        // Each in the place of another.
+        let moved: Vec<_> = texts.iter().map(|(_, text)| text.clone()).collect();
+        for (n, (message, text)) in texts.iter_mut().enumerate() {
+            *text = moved[(n + 1) % moved.len()].clone();
+            let change = Change::Edit {
+                message: *message,
+                revision: None,
+                content: text.clone().into(),
+            };
+            world.change(alice, id, change).await?;
+        }
+        if let Some(store) = fixture.reopen(world.store.clone()).await? {
+            world.store = store;
+        }
     }
     Ok(Verdict::Holds)
 }

@@ -14,7 +14,8 @@ pub use super::model::agrees_with_the_model;
 pub use super::permission::permissions;
 pub use atomic::{all_or_nothing, refused_alone};
 pub use durable::{
-    groups_appear_whole, kept_when_reopened, nothing_of_a_failed_sync, readable_when_acknowledged,
+    groups_appear_whole, kept_when_reopened, longest_texts_are_kept, nothing_of_a_failed_sync,
+    readable_when_acknowledged,
 };
 pub use errors::{closed_is_closed, dropped_futures_finish, errors_are_typed};
 pub use feed::{consumers_go_on_where_they_were, feed_skips_nothing};
