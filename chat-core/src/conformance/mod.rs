@@ -23,6 +23,8 @@
 //!
 //! Laws return what they found instead of panicking, so that each can be shown to fail on a store, bus or chat that breaks
 //! it. None depends on timing: where something has to arrive they wait for it, and give up after [`PATIENCE`].
+//!
+#![doc = include_str!("laws.md")]
 
 pub mod chat;
 mod device;
@@ -285,4 +287,26 @@ macro_rules! conformance_tests {
             )*
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    /// Every law that the macro runs stands in the chapter for those who write a store.
+    #[test]
+    fn every_law_is_explained() {
+        let (_, laws) = include_str!("mod.rs")
+            .split_once("@laws store $fixture;")
+            .unwrap();
+        let (laws, _) = laws.split_once("(@laws $module:ident").unwrap();
+        let is_law = |line: &&str| {
+            let mut chars = line.chars();
+            chars.all(|c| c.is_ascii_lowercase() || c == '_') && !line.is_empty()
+        };
+        let laws: Vec<&str> = laws.lines().map(str::trim).filter(is_law).collect();
+        assert!(laws.len() > 60, "{laws:?}");
+        let text = include_str!("laws.md");
+        for law in laws {
+            assert!(text.contains(&format!("`{law}`")), "{law} is not explained");
+        }
+    }
 }
