@@ -15,6 +15,7 @@ mod script;
 use std::sync::Arc;
 
 use chat_core::Store;
+use chat_store_sled::SledStore;
 use chat_store_sqlite::{Durability, Options, SqliteStore};
 pub use report::{Receipt, Report, Sight, digest};
 pub use rng::Rng;
@@ -34,6 +35,9 @@ pub fn open(name: &str) -> Result<Arc<dyn Store>, String> {
     match kind {
         "sqlite" => sqlite(Durability::Full),
         "sqlite-normal" => sqlite(Durability::LosesRecentOnPowerCut),
+        "sled" => SledStore::open(path)
+            .map(|store| Arc::new(store) as Arc<dyn Store>)
+            .map_err(|error| format!("{error:?}")),
         _ => Err(format!("there is no store of kind {kind:?}")),
     }
 }
