@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 /// How often a store may refuse to open before the victim gives up.
-const OPENINGS: u32 = 20;
+const OPENINGS: u32 = 10_000;
 
 /// Standard output without a buffer: a line reaches the test at once and whole, or not at all.
 #[derive(Clone)]

@@ -184,7 +184,11 @@ impl Script {
         mut changes: Vec<Change>,
         most: u64,
     ) -> Attempt {
-        let count = if most == 0 { 0 } else { 1 + rng.below(most) };
+        let count = match most {
+            0 => 0,
+            _ if self.plan.large => 4 * most,
+            _ => 1 + rng.below(most),
+        };
         let posts: Vec<String> = (0..count).map(|at| self.text(rng, at)).collect();
         changes.extend(posts.iter().map(|text| Change::post(text.as_str())));
         Attempt {
@@ -196,8 +200,8 @@ impl Script {
 
     /// A text whose beginning, up to the comma, no other message has.
     fn text(&self, rng: &mut Rng, at: u64) -> String {
-        let longest = if self.plan.large { 8000 } else { 300 };
-        let length = usize::try_from(rng.below(longest)).unwrap_or(0);
+        let least = if self.plan.large { 7_500 } else { 0 };
+        let length = usize::try_from(least + rng.below(300)).unwrap_or(0);
         let (plan, writer, number) = (&self.plan, self.writer, self.number);
         let name = format!("{:x}-{writer}-{number}-{at}", plan.round);
         format!("{name},{}", "x".repeat(length))

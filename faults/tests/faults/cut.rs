@@ -8,7 +8,7 @@ use crate::judge::{Findings, judge};
 use crate::victim::{Faults, Life};
 
 /// Power cuts that one store outlives before the next begins empty.
-const LIFE: u64 = 6;
+const LIFE: u64 = 4;
 
 pub(crate) fn rounds() -> u64 {
     std::env::var("CHAT_CUT_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap())
@@ -24,27 +24,37 @@ pub(crate) fn seed() -> u64 {
     )
 }
 
-/// A round that ends somewhere: at its beginning, under load, or while SQLite's log is copied into the database.
-fn somewhere(round: u64, rng: &mut Rng) -> (Plan, Faults) {
-    let mut plan = Plan {
-        // Ascending, as keys should be, and unlike those of other seeds.
-        round: (round << 32) | (rng.any() >> 32),
-        writers: 12,
-        large: false,
-    };
-    let mut faults = Faults {
+/// A disk of which chance says what it keeps beyond what was synced: often nothing.
+pub(crate) fn disk(rng: &mut Rng) -> Faults {
+    Faults {
         seed: rng.any(),
         piece: *rng.pick(&[512, 4096]).unwrap(),
-        // Every other disk writes in order, and stops at once.
         keep: *rng.pick(&[0, 0, 0, 10, 50, 90]).unwrap(),
         ..Faults::default()
-    };
+    }
+}
+
+/// Chance's writes. Rounds ascend, as keys should, and are not those of other seeds.
+pub(crate) fn plan(round: u64, rng: &mut Rng, writers: u32) -> Plan {
+    Plan {
+        round: (round << 32) | (rng.any() >> 32),
+        writers,
+        large: false,
+    }
+}
+
+/// A round that ends somewhere: at its beginning, under load, or while SQLite's log is copied into the database.
+fn somewhere(kind: &str, round: u64, rng: &mut Rng) -> (Plan, Faults) {
+    let mut plan = plan(round, rng, 12);
+    let mut faults = disk(rng);
+    // sled writes larger pieces.
+    let scale = if kind == "sled" { 1 } else { 8 };
     faults.at = match rng.below(10) {
-        0..2 => 1 + rng.below(100),
-        2..8 => 100 + rng.below(3000),
-        _ => 3000 + rng.below(6000),
+        0..2 => 1 + rng.below(60),
+        2..9 => scale * (10 + rng.below(120)),
+        _ => scale * (100 + rng.below(500)),
     };
-    if round % 10 == 7 {
+    if kind == "sqlite" && round % 20 == 7 {
         (plan.large, faults.of, faults.at) = (true, "chat", 20 + rng.below(2000));
     }
     (plan, faults)
@@ -57,13 +67,10 @@ fn cuts(kind: &'static str, lie: u64, until_lost: bool) -> (u64, Findings) {
     let mut life = Life::new(kind);
     let mut rng = Rng::new(seed);
     for round in 0..rounds {
-        let (mut plan, mut faults) = somewhere(round, &mut rng);
+        let (plan, mut faults) = somewhere(kind, round, &mut rng);
         faults.lie = lie;
         if round % LIFE == 0 || until_lost {
             life = Life::new(kind);
-        }
-        if kind != "sqlite" {
-            (plan.large, faults.of) = (false, "");
         }
         let reports = life.run(plan, &faults, 0);
         let findings = judge(&life.store(), plan, &reports);
