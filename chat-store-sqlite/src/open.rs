@@ -92,6 +92,12 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         })?;
         schema::migrate(&mut writer, version, &secret).map_err(|e| explain(&file, e))?;
     }
+    // The names of SQLite's own files: it syncs the folder too, but does not look whether that failed. The log stays as long
+    // as the writer's connection.
+    sync_folder(&file).map_err(|source| OpenError::Folder {
+        file: file.clone(),
+        source,
+    })?;
     let writer = Writer::new(writer, lock).map_err(|error| explain(&file, error))?;
     Ok(Opened { file, writer })
 }
@@ -109,11 +115,7 @@ pub(crate) fn reader(file: &Path) -> rusqlite::Result<Connection> {
 /// files stand beside it. An existing file is not touched: to close it would drop the locks that SQLite holds on it in
 /// this process.
 fn place(path: &Path) -> Result<PathBuf, OpenError> {
-    let made = private()
-        .create_new(true)
-        .open(path)
-        .and_then(|_| sync_folder(path));
-    match made {
+    match private().create_new(true).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => path.canonicalize(),
     }
@@ -123,7 +125,7 @@ fn place(path: &Path) -> Result<PathBuf, OpenError> {
     })
 }
 
-/// Makes a new file's name durable.
+/// Makes the names of a file and of those beside it durable.
 fn sync_folder(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
