@@ -20,6 +20,7 @@
  *                     read until the cut: so does Linux
  *   CHAT_CUT_FULL, CHAT_CUT_SPACE   from the n-th write on so many writes fail with ENOSPC; all with CHAT_CUT_SPACE=0
  *   CHAT_CUT_LIE      every n-th sync returns 0 and covers nothing
+ *   CHAT_CUT_TRACE    1 tells every operation on standard error
  *
  * It says what it cannot follow and ends the process with status 98, so that nothing slips past it: shared maps for writing
  * (but of SQLite's `-shm`, which nobody reads after a crash), O_SYNC, O_TMPFILE, renames between folders, holes. A raw system
@@ -91,7 +92,7 @@ static long cut_at, eio_at, full_at, space_after, lie_each, keep, piece;
 static const char *cut_of = "";
 static uint64_t seed;
 static long operations, syncs, writes;
-static int next_id;
+static int next_id, trace;
 
 static void lost_track(const char *what, const char *path)
 {
@@ -359,8 +360,10 @@ static void cut(void)
 }
 
 /* Before anything is done to the folder: perhaps nothing is done any more. */
-static void operation(const char *path)
+static void operation(const char *what, const char *path)
 {
+    if (trace)
+        dprintf(2, "%s %s\n", what, path);
     size_t len = strlen(path), end = strlen(cut_of);
     if (syncs < eio_at || writes + 1 < full_at)
         return;
@@ -369,9 +372,9 @@ static void operation(const char *path)
 }
 
 /* Whether the disk has room for a write; counts it. */
-static int fits(const char *path)
+static int fits(const char *what, const char *path)
 {
-    operation(path);
+    operation(what, path);
     ++writes;
     if (full_at && writes >= full_at && (!space_after || writes < full_at + space_after)) {
         errno = ENOSPC;
@@ -388,7 +391,7 @@ static int sync_fd(int fd)
     if (object) {
         char broken[PATH_MAX + 16];
         snprintf(broken, sizeof broken, "%s/broken", shadow);
-        operation(object->path);
+        operation("sync", object->path);
         ++syncs;
         if (syncs == eio_at || syscall(SYS_faccessat, AT_FDCWD, broken, F_OK) == 0) {
             /* The data is dropped; sizes and names stand in the journal and are covered by the next sync. */
@@ -425,7 +428,7 @@ static ssize_t written(int fd, const struct iovec *parts, int count, off_t at)
         return at < 0 ? syscall(SYS_writev, fd, parts, count) : syscall(SYS_pwritev, fd, parts, count, at, 0L);
     pthread_mutex_lock(&lock);
     ssize_t got = -1;
-    if (fits(object->path)) {
+    if (fits("write", object->path)) {
         got = at < 0 ? syscall(SYS_writev, fd, parts, count) : syscall(SYS_pwritev, fd, parts, count, at, 0L);
         if (got > 0)
             write_later(object, fd, at < 0 ? lseek(fd, 0, SEEK_CUR) - got : at, (size_t)got);
@@ -470,7 +473,7 @@ EXPORT int ftruncate64(int fd, off64_t size)
     int result = -1;
     must(fstat(fd, &stat) == 0, "fstat");
     /* To shrink needs no room. */
-    if (size > stat.st_size ? fits(object->path) : (operation(object->path), 1)) {
+    if (size > stat.st_size ? fits("extend", object->path) : (operation("shorten", object->path), 1)) {
         result = (int)syscall(SYS_ftruncate, fd, size);
         if (result == 0)
             truncate_later(object, size);
@@ -491,7 +494,7 @@ EXPORT int fallocate64(int fd, int mode, off64_t at, off64_t len)
     struct stat stat;
     int result = -1;
     must(fstat(fd, &stat) == 0, "fstat");
-    if (fits(object->path)) {
+    if (fits("extend", object->path)) {
         result = (int)syscall(SYS_fallocate, fd, mode, at, len);
         if (result == 0 && at + len > stat.st_size)
             truncate_later(object, at + len);
@@ -594,7 +597,7 @@ static int opened(int at, const char *path, int flags, mode_t mode)
     struct stat stat;
     int is_new = lstat(full, &stat) != 0, fd = -1;
     errno = before;
-    if (is_new ? !(flags & O_CREAT) || fits(inside) : !(flags & O_TRUNC) || (operation(inside), 1))
+    if (is_new ? !(flags & O_CREAT) || fits("make", inside) : !(flags & O_TRUNC) || (operation("empty", inside), 1))
         fd = sys_open(at, path, flags, mode);
     if (fd >= 0 && fstat(fd, &stat) == 0) {
         if (is_new)
@@ -633,7 +636,7 @@ static int removed(int at, const char *path, int flags)
     if (!inside)
         return (int)syscall(SYS_unlinkat, at, path, flags);
     pthread_mutex_lock(&lock);
-    operation(inside);
+    operation("remove", inside);
     int result = (int)syscall(SYS_unlinkat, at, path, flags);
     if (result == 0)
         name_later(inside, NULL, NULL);
@@ -662,7 +665,7 @@ static int moved(int from_at, const char *from, int to_at, const char *to, unsig
         strchr(new + parent + (parent > 0), '/'))
         lost_track("a rename", old ? old : new);
     pthread_mutex_lock(&lock);
-    operation(new);
+    operation("rename to", new);
     struct stat stat;
     must(lstat(full_from, &stat) == 0 || errno == ENOENT, full_from);
     int result = (int)syscall(SYS_renameat2, from_at, from, to_at, to, flags);
@@ -704,7 +707,7 @@ EXPORT int mkdirat(int at, const char *path, mode_t mode)
     if (!inside)
         return (int)syscall(SYS_mkdirat, at, path, mode);
     pthread_mutex_lock(&lock);
-    return made(inside, full, fits(inside) ? (int)syscall(SYS_mkdirat, at, path, mode) : -1);
+    return made(inside, full, fits("make", inside) ? (int)syscall(SYS_mkdirat, at, path, mode) : -1);
 }
 EXPORT int mkdir(const char *path, mode_t mode) { return mkdirat(AT_FDCWD, path, mode); }
 
@@ -717,7 +720,7 @@ EXPORT int linkat(int from_at, const char *from, int to_at, const char *to, int 
     if (!old || !inside)
         lost_track("a link", to);
     pthread_mutex_lock(&lock);
-    return made(inside, full, fits(inside) ? (int)syscall(SYS_linkat, from_at, from, to_at, to, flags) : -1);
+    return made(inside, full, fits("link", inside) ? (int)syscall(SYS_linkat, from_at, from, to_at, to, flags) : -1);
 }
 EXPORT int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
 
@@ -781,6 +784,7 @@ __attribute__((constructor)) static void begin(void)
     full_at = number("CHAT_CUT_FULL");
     space_after = number("CHAT_CUT_SPACE");
     lie_each = number("CHAT_CUT_LIE");
+    trace = number("CHAT_CUT_TRACE") != 0;
     snprintf(files, sizeof files, "%s/files", shadow);
     must(syscall(SYS_mkdirat, AT_FDCWD, files, 0700) == 0, files);
     take_over("");

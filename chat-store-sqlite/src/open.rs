@@ -182,10 +182,18 @@ fn connect(file: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
+/// Asks for a write-ahead log, and returns what kind it is now. The first time that is a commit, which SQLite makes after it
+/// gave out the answer: whether it failed is known only at the end of the rows.
+fn switch(db: &Connection) -> rusqlite::Result<String> {
+    let mut pragma = db.prepare("PRAGMA journal_mode = WAL")?;
+    let modes = pragma.query_map([], |row| row.get(0))?;
+    let modes: Vec<String> = modes.collect::<rusqlite::Result<_>>()?;
+    Ok(modes.concat())
+}
+
 /// The writer's own settings.
 fn prepare(db: &Connection, options: &Options) -> rusqlite::Result<()> {
-    let mode: String = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode != "wal" {
+    if switch(db)? != "wal" {
         return Err(rusqlite::Error::SqliteFailure(
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
             Some("the file system does not allow a write-ahead log".to_owned()),

@@ -144,7 +144,7 @@ impl Scene {
                     self.teller.tell(&Report::Read(Sight::from(&message)))?;
                 }
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Ok(())
     }
