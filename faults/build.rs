@@ -14,7 +14,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let compiler = cc::Build::new().opt_level(2).pic(true).try_get_compiler()?;
     let status = compiler
         .to_command()
-        .args(["-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-pthread"])
+        .args([
+            "-shared",
+            "-fvisibility=hidden",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-pthread",
+        ])
         .args(["shim.c", "-o"])
         .arg(&path)
         .status()?;

@@ -14,6 +14,8 @@
  *                     in it, every sync fails
  *   CHAT_CUT_AT       the power is cut instead of the n-th operation (a write, a sync, or a change of names) …
  *   CHAT_CUT_OF       … on paths that end with this. With one of the two faults below, counting begins with the fault
+ *   CHAT_CUT_KILL     1: the process ends there, but the power stays: who runs next with the same folders goes on where this
+ *                     one ended, with all that waits for a sync
  *   CHAT_CUT_KEEP     percent of what no sync covered that survives nevertheless, in pieces of CHAT_CUT_PIECE bytes (512 or
  *                     4096) chosen by CHAT_CUT_SEED: disks write in any order, and half
  *   CHAT_CUT_EIO      the n-th sync fails with EIO, and what it should have covered never reaches the disk, while it can be
@@ -92,7 +94,7 @@ static long cut_at, eio_at, full_at, space_after, lie_each, keep, piece;
 static const char *cut_of = "";
 static uint64_t seed;
 static long operations, syncs, writes;
-static int next_id, trace;
+static int next_id, trace, kill_only;
 
 static void lost_track(const char *what, const char *path)
 {
@@ -320,9 +322,113 @@ static void write_out(struct object *object, int all)
     forget_changes(object, 1);
 }
 
+/* What a killed process leaves to the next one, or what it found: put(…) and get(…) in the same order. */
+static FILE *state;
+static void put(const void *bytes, size_t len) { must(fwrite(bytes, 1, len, state) == len, "leaving the state"); }
+static void get(void *bytes, size_t len) { must(fread(bytes, 1, len, state) == len, "finding the state"); }
+
+static void put_text(const char *text)
+{
+    size_t len = text ? strlen(text) + 1 : 0;
+    put(&len, sizeof len);
+    put(text, len);
+}
+
+static char *get_text(void)
+{
+    size_t len;
+    get(&len, sizeof len);
+    char *text = len ? room(len) : NULL;
+    get(text, len);
+    return text;
+}
+
+static struct object *by_id(int id)
+{
+    struct object *o = objects;
+    while (o && o->id != id)
+        o = o->next;
+    return o;
+}
+
+static void leave(void)
+{
+    struct object none = { 0 };
+    struct change end = { .truncate = -1 };
+    put(&next_id, sizeof next_id);
+    for (struct object *o = objects; o; o = o->next) {
+        put(o, sizeof *o);
+        put_text(o->path);
+        for (struct change *c = o->first; c; c = c->next)
+            put(c, sizeof *c + c->len);
+        put(&end, sizeof end);
+    }
+    put(&none, sizeof none);
+    for (struct name *n = names; n; n = n->next) {
+        put_text(n->path);
+        put(&n->object->id, sizeof n->object->id);
+    }
+    put_text(NULL);
+    for (struct naming *n = namings; n; n = n->next) {
+        put_text(n->gone);
+        put_text(n->made);
+        put(n->object ? &n->object->id : &none.id, sizeof none.id);
+    }
+    put_text(NULL);
+    put_text(NULL);
+    must(fclose(state) == 0, "leaving the state");
+}
+
+static void go_on(void)
+{
+    struct object found, *last = NULL;
+    struct change change;
+    get(&next_id, sizeof next_id);
+    for (get(&found, sizeof found); found.id; get(&found, sizeof found)) {
+        struct object *o = room(sizeof *o);
+        *o = found;
+        o->path = get_text();
+        o->first = NULL;
+        o->end = &o->first;
+        for (get(&change, sizeof change); change.truncate >= 0; get(&change, sizeof change)) {
+            struct change *copy = room(sizeof *copy + change.len);
+            *copy = change;
+            copy->next = NULL;
+            get(copy->bytes, change.len);
+            change_later(o, copy);
+        }
+        o->next = NULL;
+        if (last)
+            last->next = o;
+        else
+            objects = o;
+        last = o;
+    }
+    char *gone, *made;
+    int id;
+    while ((made = get_text())) {
+        get(&id, sizeof id);
+        name_on_disk(NULL, made, by_id(id));
+        free(made);
+    }
+    while (gone = get_text(), made = get_text(), gone || made) {
+        get(&id, sizeof id);
+        name_later(gone, made, by_id(id));
+    }
+    fclose(state);
+}
+
 /* The power goes: makes SHADOW/kept of what is on disk, and ends the process. The lock is never let go. */
 static void cut(void)
 {
+    char kept[PATH_MAX + 16];
+    snprintf(kept, sizeof kept, "%s/state", shadow);
+    if (kill_only) {
+        state = fopen(kept, "we");
+        must(state != NULL, kept);
+        leave();
+        _exit(CUT);
+    }
     if (keep > 0) {
         /* A journal keeps the order of names, so a part of them from the first on survives. */
         long count = 0;
@@ -784,9 +890,16 @@ __attribute__((constructor)) static void begin(void)
     full_at = number("CHAT_CUT_FULL");
     space_after = number("CHAT_CUT_SPACE");
     lie_each = number("CHAT_CUT_LIE");
+    kill_only = number("CHAT_CUT_KILL") != 0;
     trace = number("CHAT_CUT_TRACE") != 0;
-    snprintf(files, sizeof files, "%s/files", shadow);
-    must(syscall(SYS_mkdirat, AT_FDCWD, files, 0700) == 0, files);
-    take_over("");
+    snprintf(files, sizeof files, "%s/state", shadow);
+    state = fopen(files, "re");
+    if (state) {
+        go_on();
+    } else {
+        snprintf(files, sizeof files, "%s/files", shadow);
+        must(syscall(SYS_mkdirat, AT_FDCWD, files, 0700) == 0, files);
+        take_over("");
+    }
     folder_len = strlen(folder);
 }

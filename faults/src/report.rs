@@ -2,9 +2,7 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
-use chat_core::{
-    Committed, ConversationId, FeedEntry, LogId, Message, Seq, Timestamp, UserId,
-};
+use chat_core::{Committed, ConversationId, FeedEntry, LogId, Message, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened to the victim.

@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chat_core::{
-    Actor, Change, ConversationId, History, Key, Role, Seq, Target, UserId, Write,
-};
+use chat_core::{Actor, Change, ConversationId, History, Key, Role, Seq, Target, UserId, Write};
 
 use crate::{Receipt, Rng};
 

@@ -74,9 +74,9 @@ fn cuts(kind: &'static str, lie: u64, until_lost: bool) -> (u64, Findings) {
         }
         let reports = life.run(plan, &faults, 0);
         let findings = judge(&life.store(), plan, &reports);
-        let failed = reports.iter().find(|report| {
-            matches!(report, Report::Failed { .. } | Report::NotOpened(_))
-        });
+        let failed = reports
+            .iter()
+            .find(|report| matches!(report, Report::Failed { .. } | Report::NotOpened(_)));
         assert!(failed.is_none(), "{failed:?}");
         let is_good = findings.are_good();
         if !until_lost {

@@ -70,7 +70,10 @@ fn every_sync_fails_once(kind: &'static str) {
         assert!(findings.are_good(), "{at}: {}", findings.tell());
         all.add(findings);
     }
-    println!("{kind}: {SYNCS} failed syncs, {commits} of commits, {openings} of openings: {}", all.tell());
+    println!(
+        "{kind}: {SYNCS} failed syncs, {commits} of commits, {openings} of openings: {}",
+        all.tell()
+    );
     assert!(commits > 0 && openings > 0);
 }
 

@@ -41,7 +41,10 @@ fn fills(kind: &'static str) {
         }
         reopened += usize::from(again);
         if kind == "sqlite" && faults.space > 0 {
-            assert!(!again, "{at}: it had to be opened again though there was room");
+            assert!(
+                !again,
+                "{at}: it had to be opened again though there was room"
+            );
         }
         let findings = judge(&life.store(), plan, &reports);
         assert!(findings.are_good(), "{at}: {}", findings.tell());

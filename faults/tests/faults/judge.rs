@@ -131,7 +131,11 @@ fn known(plan: Plan, reports: &[Report]) -> Vec<Known> {
             }
         }
     }
-    assert_eq!(known.len(), tried.len(), "the script differs from what was told");
+    assert_eq!(
+        known.len(),
+        tried.len(),
+        "the script differs from what was told"
+    );
     known
 }
 
@@ -208,7 +212,9 @@ async fn compare(
     let mut once = HashMap::new();
     for (place, message) in &survey.messages {
         if let Some(other) = once.insert(message.text().unwrap_or_default(), *place) {
-            findings.doubled.push(format!("{place:?} says what {other:?} says"));
+            findings
+                .doubled
+                .push(format!("{place:?} says what {other:?} says"));
         }
     }
     Ok(())
@@ -246,11 +252,14 @@ fn compare_sights(findings: &mut Findings, survey: &Survey, reports: &[Report]) 
                 seq,
                 revision,
                 digest: told,
-            } => survey.messages.get(&(*conversation, *seq)).is_some_and(|message| {
-                message.revision > *revision
-                    || message.revision == *revision
-                        && digest(message.text().unwrap_or_default()) == *told
-            }),
+            } => survey
+                .messages
+                .get(&(*conversation, *seq))
+                .is_some_and(|message| {
+                    message.revision > *revision
+                        || message.revision == *revision
+                            && digest(message.text().unwrap_or_default()) == *told
+                }),
         };
         if !is_there {
             findings.unread.push(format!("{sight:?}"));

@@ -6,10 +6,19 @@
 
 #![cfg(target_os = "linux")]
 
+#[cfg(test)]
 mod cut;
+#[cfg(test)]
 mod eio;
+#[cfg(test)]
 mod full;
+#[cfg(test)]
 mod judge;
+#[cfg(test)]
+mod killed;
+#[cfg(test)]
 mod shim;
+#[cfg(test)]
 mod survey;
+#[cfg(test)]
 mod victim;

@@ -40,11 +40,21 @@ fn nothing_slips_past_the_shim() {
                 ..Faults::default()
             };
             life.run_only(plan(round, &mut rng, 4), &faults, 0);
-            let (live, kept) = (contents(&life.data()), contents(&life.shadow().join("kept")));
+            let (live, kept) = (
+                contents(&life.data()),
+                contents(&life.shadow().join("kept")),
+            );
             let names = |of: &BTreeMap<PathBuf, Vec<u8>>| of.keys().cloned().collect::<Vec<_>>();
-            assert_eq!(names(&kept), names(&live), "CHAT_CUT_SEED={seed} {faults:?}");
+            assert_eq!(
+                names(&kept),
+                names(&live),
+                "CHAT_CUT_SEED={seed} {faults:?}"
+            );
             for (name, bytes) in live {
-                assert!(kept[&name] == bytes, "{name:?}: CHAT_CUT_SEED={seed} {faults:?}");
+                assert!(
+                    kept[&name] == bytes,
+                    "{name:?}: CHAT_CUT_SEED={seed} {faults:?}"
+                );
             }
             fs::remove_dir_all(life.shadow()).unwrap();
         }

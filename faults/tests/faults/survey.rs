@@ -66,12 +66,20 @@ impl Survey {
                         }
                     }
                     let head = head(store, *log).await?;
-                    survey.same(&head.ordinal, &(now.len() as u64), "conversations of a user");
+                    survey.same(
+                        &head.ordinal,
+                        &(now.len() as u64),
+                        "conversations of a user",
+                    );
                     added.extend(now.into_iter().map(|id| (id, user)));
                 }
             }
         }
-        survey.same(&added, &members, "users' logs, beside those of conversations");
+        survey.same(
+            &added,
+            &members,
+            "users' logs, beside those of conversations",
+        );
         Ok(survey)
     }
 
@@ -86,10 +94,7 @@ impl Survey {
     }
 
     /// The logs as the feed tells them: law 1, and that the feed is whole.
-    async fn read_feed(
-        &mut self,
-        store: &dyn Store,
-    ) -> Result<BTreeMap<LogId, Vec<Event>>, Error> {
+    async fn read_feed(&mut self, store: &dyn Store) -> Result<BTreeMap<LogId, Vec<Event>>, Error> {
         let mut logs: BTreeMap<LogId, Vec<Event>> = BTreeMap::new();
         let mut after = 0;
         loop {
@@ -170,7 +175,11 @@ impl Survey {
         let posted: Vec<Seq> = posted.map(|event| event.seq).collect();
         let seqs: Vec<Seq> = history.iter().map(|message| message.seq).collect();
         self.same(&seqs, &posted, "messages by the log, and by the history");
-        (self.messages).extend(history.into_iter().map(|message| ((id, message.seq), message)));
+        (self.messages).extend(
+            history
+                .into_iter()
+                .map(|message| ((id, message.seq), message)),
+        );
         match store.rows(vec![RowKey::Conversation(id)]).await?.pop() {
             Some(Some(Row::Conversation(conversation))) => {
                 let count = u64::from(conversation.members);

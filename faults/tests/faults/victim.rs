@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(crate) struct Faults {
     pub(crate) at: u64,
     pub(crate) of: &'static str,
+    pub(crate) kill: u64,
     pub(crate) keep: u64,
     pub(crate) piece: u64,
     pub(crate) seed: u64,
@@ -35,6 +36,7 @@ impl Faults {
     pub(crate) fn set(&self, command: &mut Command, folder: &Path, shadow: &Path) {
         for (name, value) in [
             ("AT", self.at),
+            ("KILL", self.kill),
             ("KEEP", self.keep),
             ("PIECE", self.piece),
             ("SEED", self.seed),
@@ -90,9 +92,9 @@ impl Life {
         reports
     }
 
-    /// Runs the victim until its power is cut.
+    /// Runs the victim until it ends as it should.
     pub(crate) fn run_only(&self, plan: Plan, faults: &Faults, patience: u32) -> Vec<Report> {
-        fs::create_dir(self.shadow()).unwrap();
+        fs::create_dir_all(self.shadow()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat-faults-victim"));
         command.arg(self.store());
         command.args([plan.round.to_string(), plan.writers.to_string()]);
