@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::schema::{self, Found};
 use crate::writer::Writer;
@@ -75,6 +75,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         return Err(OpenError::Denied { file });
     }
     prepare(&writer, options).map_err(|error| explain(&file, error))?;
+    renew_log(&writer, &file)?;
     match settle(&writer) {
         Ok(true) => {}
         Ok(false) => return Err(OpenError::Busy { file }),
@@ -143,11 +144,16 @@ fn private() -> OpenOptions {
     options
 }
 
+/// The file that stands beside the database under the same name and more.
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = OsString::from(file);
+    name.push(end);
+    PathBuf::from(name)
+}
+
 /// Keeps other stores out, of this process too: two would each believe that theirs is the only writer.
 fn lock(file: &Path) -> Result<Lock, OpenError> {
-    let mut name = OsString::from(file);
-    name.push(".lock");
-    let path = PathBuf::from(name);
+    let path = beside(file, ".lock");
     let folder = |source| OpenError::Folder {
         file: file.to_owned(),
         source,
@@ -214,6 +220,39 @@ fn prepare(db: &Connection, options: &Options) -> rusqlite::Result<()> {
     // What was erased is overwritten, not only forgotten.
     db.pragma_update(None, "secure_delete", true)?;
     db.pragma_update(None, "foreign_keys", false)
+}
+
+/// Writes what a crash left in the log there once more. After a sync that failed, the system shows pages that are on no disk,
+/// and that no later sync will write: copied into the database from there and cut off half-way, they would damage it.
+fn renew_log(db: &Connection, file: &Path) -> Result<(), OpenError> {
+    // Nobody else writes meanwhile.
+    let alone = Transaction::new_unchecked(db, TransactionBehavior::Immediate);
+    let _alone = alone.map_err(|error| explain(file, error))?;
+    let renew = || -> io::Result<()> {
+        let mut log = match OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(beside(file, "-wal"))
+        {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            log => log?,
+        };
+        let mut part = vec![0; 1 << 16];
+        let mut at = 0;
+        loop {
+            let read = log.read(&mut part)?;
+            if read == 0 {
+                return if at > 0 { log.sync_data() } else { Ok(()) };
+            }
+            log.seek(SeekFrom::Start(at))?;
+            log.write_all(&part[..read])?;
+            at += read as u64;
+        }
+    };
+    renew().map_err(|error| OpenError::Other {
+        file: file.to_owned(),
+        source: Box::new(error),
+    })
 }
 
 /// Copies what a crash left in the log into the database and syncs it; whether all of it could be copied.

@@ -55,9 +55,8 @@ impl Survey {
                     for event in events {
                         match event.kind {
                             EventKind::Added { conversation, .. } => {
-                                if !now.insert(conversation) {
-                                    survey.breaks(format!("{user} was added twice"));
-                                }
+                                let is_new = now.insert(conversation);
+                                survey.same(&is_new, &true, "added to what one is not in");
                             }
                             EventKind::Removed { conversation, .. } => {
                                 now.remove(&conversation);
