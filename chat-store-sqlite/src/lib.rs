@@ -8,8 +8,8 @@
 //! log, and only after that publishes the transaction's end in the index of the log (`walFrames` in SQLite's `wal.c`:
 //! `sqlite3OsSync` stands before `walIndexWriteHdr`, and an error of the sync returns before it). A reader looks for pages
 //! no further than the end that its snapshot found in that index. So what can be read is on disk, and what failed to be
-//! synced is seen by no one. What a killed process left in the log is synced when the store is opened, before anything is
-//! read.
+//! synced is seen by no one. What a killed process left in the log is written there again and synced when the store is opened,
+//! before anything is read: after a sync that failed, the system shows pages that no further sync would write.
 //!
 //! After a commit that failed at its end, every further one answers `Unavailable` until the store is opened again, while
 //! reads go on: whether it is on disk nobody knows, and a sync that failed once may claim success the next time. A full

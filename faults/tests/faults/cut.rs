@@ -62,7 +62,11 @@ fn somewhere(kind: &str, round: u64, rng: &mut Rng) -> (Plan, Faults) {
 
 /// Cuts the power of a store of a kind again and again. Ends early when told to, as soon as something is lost.
 fn cuts(kind: &'static str, lie: u64, until_lost: bool) -> (u64, Findings) {
-    let (rounds, seed) = (rounds(), seed());
+    let (mut rounds, seed) = (rounds(), seed());
+    if until_lost {
+        // It is a matter of chance, and ends at the first loss.
+        rounds = rounds.max(200);
+    }
     let mut all = Findings::default();
     let mut life = Life::new(kind);
     let mut rng = Rng::new(seed);
@@ -124,11 +128,11 @@ fn lying_syncs_lose() {
     }
 }
 
-/// … and when every other one is left out.
+/// … and when one in three is left out.
 #[test]
 fn skipped_syncs_lose() {
     for kind in ["sqlite", "sled"] {
-        let (_, findings) = cuts(kind, 2, true);
+        let (_, findings) = cuts(kind, 3, true);
         assert!(!findings.lost.is_empty(), "{kind}");
     }
 }
