@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use chat_core::Error;
+use chat_core::snapshot::Pages;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
@@ -23,6 +24,7 @@ pub(crate) struct Readers {
     permits: Arc<Semaphore>,
     /// Held by every read; whoever wants none takes it for writing.
     pause: RwLock<()>,
+    pages: Pages,
 }
 
 impl Readers {
@@ -32,6 +34,7 @@ impl Readers {
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(READERS as usize)),
             pause: RwLock::new(()),
+            pages: Pages::default(),
         }
     }
 
@@ -62,7 +65,7 @@ impl Readers {
             .map_err(Fault::Sql)?;
         // The snapshot begins with the first read in the transaction and ends with it.
         let tx = db.unchecked_transaction().map_err(Fault::Sql)?;
-        let result = work(&View::new(&tx));
+        let result = work(&View::new(&tx, &self.pages));
         let ended = tx.rollback();
         if ended.is_ok() && db.is_autocommit() {
             self.idle().push(db);

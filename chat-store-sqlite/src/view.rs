@@ -1,7 +1,7 @@
 //! One moment of the database.
 
 use chat_core::rules::{EventRow, Row, RowKey};
-use chat_core::snapshot::Snapshot;
+use chat_core::snapshot::{Pages, Snapshot};
 use chat_core::{ConversationId, Error, Head, LogId, Member, Seq, UserId};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Params};
@@ -12,12 +12,15 @@ use crate::rows;
 
 /// What a connection inside a transaction sees.
 #[derive(Debug)]
-pub(crate) struct View<'a>(&'a Connection);
+pub(crate) struct View<'a> {
+    db: &'a Connection,
+    pages: &'a Pages,
+}
 
 impl<'a> View<'a> {
     /// `db` must be inside a transaction, else each read sees another moment.
-    pub(crate) fn new(db: &'a Connection) -> Self {
-        Self(db)
+    pub(crate) fn new(db: &'a Connection, pages: &'a Pages) -> Self {
+        Self { db, pages }
     }
 
     fn list<T>(
@@ -27,7 +30,7 @@ impl<'a> View<'a> {
         mut read: impl FnMut(&rusqlite::Row<'_>) -> Result<T, Fault>,
     ) -> Result<Vec<T>, Error> {
         let list = || {
-            let mut statement = self.0.prepare_cached(sql)?;
+            let mut statement = self.db.prepare_cached(sql)?;
             let mut rows = statement.query(params)?;
             let mut list = Vec::new();
             while let Some(row) = rows.next()? {
@@ -41,7 +44,11 @@ impl<'a> View<'a> {
 
 impl Snapshot for View<'_> {
     async fn row(&self, key: &RowKey) -> Result<Option<Row>, Error> {
-        Ok(rows::get(self.0, key)?)
+        Ok(rows::get(self.db, key)?)
+    }
+
+    fn pages(&self) -> Option<&Pages> {
+        Some(self.pages)
     }
 
     async fn events(

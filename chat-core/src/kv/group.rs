@@ -25,7 +25,7 @@ pub(super) fn decide<E: Engine>(
     writes: Vec<Prepared>,
     position: u64,
 ) -> Result<(Changes, Vec<Result<Committed, Error>>), Error> {
-    let view = View(engine);
+    let view = View::new(engine);
     let mut group = Group::new(writes, Timestamp::now());
     let mut before = Before::new();
     let Outcome { changes, results } = loop {
@@ -60,7 +60,7 @@ pub(super) fn adopt<E: Engine>(
     rows: Vec<(RowKey, Option<Row>)>,
     mut position: u64,
 ) -> Result<Changes, Error> {
-    let view = View(engine);
+    let view = View::new(engine);
     let mut before = Before::new();
     let mut new = Vec::new();
     for (key, _) in &rows {

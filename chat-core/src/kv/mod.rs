@@ -33,7 +33,7 @@ use crate::rules::{Row, RowKey};
 use crate::{
     Archive, Committed, ConversationId, Error, ErrorKind, FeedEntry, InboxCursor, InboxEntry,
     LogId, LogPage, Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
-    snapshot::{self, Snapshot},
+    snapshot::{self, Pages, Snapshot},
 };
 
 /// A store over an engine.
@@ -54,6 +54,7 @@ struct Shared<E> {
     writer: Mutex<Writer>,
     /// `None` once closed. Written to only while a batch is applied, and to close.
     engine: RwLock<Option<E>>,
+    pages: Pages,
 }
 
 #[derive(Debug)]
@@ -89,6 +90,7 @@ impl<E: Engine> KvStore<E> {
             shared: Arc::new(Shared {
                 writer: Mutex::new(writer),
                 engine: RwLock::new(Some(engine)),
+                pages: Pages::default(),
             }),
         }
     }
@@ -114,7 +116,7 @@ impl<E: Engine> KvStore<E> {
         read: impl FnOnce(&View<'_, E>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.run(|shared| match shared.readable().as_ref() {
-            Some(engine) => read(&View(engine)),
+            Some(engine) => read(&View::with_pages(engine, &shared.pages)),
             None => Err(closed()),
         })
         .await
@@ -135,7 +137,7 @@ impl Writer {
                 engine.apply(batch)?;
             }
         }
-        let last = View(&*engine).scan(codec::feed(0), true, 1)?.pop();
+        let last = View::new(&*engine).scan(codec::feed(0), true, 1)?.pop();
         let position = match last.map(|(at, _)| Place::decode(&at)).transpose()? {
             Some(Place::Feed(position)) => position,
             _ => 0,

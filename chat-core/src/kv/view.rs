@@ -5,11 +5,14 @@ use std::ops::Range;
 use super::codec::{self, Place};
 use super::{Engine, Pairs};
 use crate::rules::{EventRow, Row, RowKey};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Pages, Snapshot};
 use crate::{ConversationId, Error, Head, LogId, Member, Seq, UserId};
 
 /// An engine that nobody changes meanwhile.
-pub(super) struct View<'a, E>(pub(super) &'a E);
+pub(super) struct View<'a, E> {
+    engine: &'a E,
+    pages: Option<&'a Pages>,
+}
 
 /// Stands first in a value that is kept in parts; the number of parts follows, 4 bytes, big endian. A row never begins so:
 /// it is JSON.
@@ -37,11 +40,28 @@ fn damaged() -> Error {
     Error::internal("a stored value is damaged")
 }
 
+impl<'a, E> View<'a, E> {
+    pub(super) const fn new(engine: &'a E) -> Self {
+        Self {
+            engine,
+            pages: None,
+        }
+    }
+
+    /// With what was read lately.
+    pub(super) const fn with_pages(engine: &'a E, pages: &'a Pages) -> Self {
+        Self {
+            engine,
+            pages: Some(pages),
+        }
+    }
+}
+
 impl<E: Engine> View<'_, E> {
     /// A row with what is stored for it.
     pub(super) fn read(&self, key: &RowKey) -> Result<Option<(Row, Vec<u8>)>, Error> {
         let at = codec::row(key);
-        let Some(stored) = self.0.get(&at)? else {
+        let Some(stored) = self.engine.get(&at)? else {
             return Ok(None);
         };
         Ok(Some((self.decode(key, &at, &stored)?, stored)))
@@ -59,7 +79,7 @@ impl<E: Engine> View<'_, E> {
         let mut whole = Vec::new();
         for number in 0..count {
             let part = Place::Part(at.to_vec(), number).encode();
-            whole.extend(self.0.get(&part)?.ok_or_else(damaged)?);
+            whole.extend(self.engine.get(&part)?.ok_or_else(damaged)?);
         }
         Row::decode(key, &whole)
     }
@@ -73,7 +93,7 @@ impl<E: Engine> View<'_, E> {
         if range.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
-        self.0.scan(&range.start..&range.end, backward, limit)
+        self.engine.scan(&range.start..&range.end, backward, limit)
     }
 
     /// The rows of a range.
@@ -100,6 +120,10 @@ impl<E: Engine> View<'_, E> {
 impl<E: Engine> Snapshot for View<'_, E> {
     async fn row(&self, key: &RowKey) -> Result<Option<Row>, Error> {
         self.value(key)
+    }
+
+    fn pages(&self) -> Option<&Pages> {
+        self.pages
     }
 
     async fn events(

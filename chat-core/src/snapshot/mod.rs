@@ -1,9 +1,14 @@
 //! What a store's reads have to offer, and every read of [`Store`](crate::Store) composed over it: who may see what is written
 //! once, here.
 
+mod pages;
+
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+
+use pages::Page;
+pub use pages::Pages;
 
 use crate::rules::{EventRow, Row, RowKey};
 use crate::{
@@ -29,6 +34,11 @@ pub trait Snapshot {
             }
             Ok(rows)
         }
+    }
+
+    /// Where the store keeps what was read lately, if it does.
+    fn pages(&self) -> Option<&Pages> {
+        None
     }
 
     /// Entries of a log from `first` to `last`, both included: at most `limit`, from the low end upwards, or with
@@ -193,6 +203,11 @@ pub async fn history(
     let log = LogId::Conversation(conversation);
     let ranges = ranges(snapshot, viewer, log).await?;
     let head = head(snapshot, log).await?;
+    if span == Span::Latest
+        && let Some(found) = latest(snapshot, log, &head, &ranges, limit).await?
+    {
+        return Ok(found);
+    }
     let mut found = Vec::new();
     if limit == 0 {
         return Ok(found);
@@ -217,6 +232,82 @@ pub async fn history(
         found.reverse();
     }
     Ok(found)
+}
+
+/// Messages kept of each log: the usual page.
+const PAGE: usize = 50;
+
+/// The last messages of a log from what was read lately, when that is enough for this viewer; what is missing since then is
+/// read and kept.
+async fn latest(
+    snapshot: &impl Snapshot,
+    log: LogId,
+    head: &Head,
+    ranges: &Ranges,
+    limit: usize,
+) -> Result<Option<Vec<Message>>, Error> {
+    // Who may not see the end of the log is rare: read without this.
+    let (Some(pages), Some((_, None))) = (snapshot.pages(), ranges.as_slice().last()) else {
+        return Ok(None);
+    };
+    let page = match pages.get(log, head) {
+        Some(page) if page.seq == head.seq => page,
+        known => {
+            let page = match known {
+                Some(page) => follow(snapshot, log, head, page).await?,
+                None => None,
+            };
+            let page = match page {
+                Some(page) => page,
+                None => {
+                    let span = (head.floor + 1, head.seq);
+                    let mut found = Vec::new();
+                    messages(snapshot, log, head, span, true, PAGE, &mut found).await?;
+                    found.reverse();
+                    let is_whole = found.len() < PAGE;
+                    Page::new(head, found.into(), is_whole)
+                }
+            };
+            pages.put(log, page.clone());
+            page
+        }
+    };
+    let visible = page.messages.iter().rev();
+    let visible = visible.filter(|message| ranges.contains(message.seq));
+    let mut found: Vec<Message> = visible.take(limit).cloned().collect();
+    found.reverse();
+    Ok((found.len() >= limit || page.is_whole).then_some(found))
+}
+
+/// A page brought up to date, if all that happened since is few messages more.
+async fn follow(
+    snapshot: &impl Snapshot,
+    log: LogId,
+    head: &Head,
+    page: Page,
+) -> Result<Option<Page>, Error> {
+    let missing = head.seq - page.seq;
+    if missing > PAGE as u64 {
+        return Ok(None);
+    }
+    let rows = snapshot
+        .events(log, page.seq + 1, head.seq, false, PAGE)
+        .await?;
+    if rows.iter().any(|(_, row)| row.kind.target().is_some()) {
+        return Ok(None);
+    }
+    let new: Vec<Message> = rows
+        .into_iter()
+        .filter_map(|(_, row)| row.message)
+        .collect();
+    let surplus = (page.messages.len() + new.len()).saturating_sub(PAGE);
+    let kept = page.messages.iter().skip(surplus).cloned();
+    let messages = kept.chain(new).collect();
+    Ok(Some(Page::new(
+        head,
+        messages,
+        page.is_whole && surplus == 0,
+    )))
 }
 
 /// Gathers messages between two seqs. A stretch without messages (a storm of reactions, say) is not walked through: each
