@@ -26,6 +26,7 @@ mod pairs;
 mod report;
 mod server;
 mod sockets;
+mod table;
 mod window;
 mod ws;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Workload::Fsync(fsync) => disk::run(fsync),
         Workload::Idle(idle) => idle::run(idle, options.cores),
         Workload::Fanout(fanout) => fanout::run(fanout, options.cores),
+        Workload::Table(table) => return ended(table::print(table)),
         // Children of this program itself.
         Workload::Bare(bare) => return ended(bare::serve(bare)),
         Workload::Group(group) => return ended(group::serve(group)),

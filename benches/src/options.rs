@@ -43,12 +43,26 @@ pub(crate) enum Workload {
     Idle(Idle),
     /// One group, one sender, many receivers
     Fanout(Fanout),
+    /// What `cargo bench` measured of the stores, as Markdown
+    Table(Table),
     /// The floor: a server of bare sockets
     #[command(hide = true)]
     Bare(Bare),
     /// The server of `fanout`: a chat with one group
     #[command(hide = true)]
     Group(Group),
+}
+
+/// Where the figures are.
+#[derive(Args, Debug)]
+pub(crate) struct Table {
+    /// Where criterion left them
+    #[arg(long, value_name = "FOLDER", default_value = "target/criterion")]
+    pub(crate) criterion: PathBuf,
+
+    /// Where the benchmark left what the stores took (its CHAT_BENCH_SIZES)
+    #[arg(long, value_name = "FOLDER", default_value = "target/criterion")]
+    pub(crate) sizes: PathBuf,
 }
 
 /// Which server is measured.

@@ -5,6 +5,7 @@
     reason = "a developer's tool speaks to the terminal"
 )]
 
+mod bench;
 mod browser;
 mod count;
 mod run;
@@ -22,6 +23,8 @@ cargo xtask <command>
                        (`cargo xtask serve -- --help` lists its options)
   test [--keep-going]  everything CI runs: format, web client, lints, all tests, docs, dependency
                        rules, one test in a real browser; stops at the first step that fails
+  bench stores         measures every store beside its disk, some 15 minutes, and writes the table
+                       in docs/performance.md
   screenshots          runs the browser test and leaves its picture in docs/screenshot.png
   help                 this
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         ["serve", "--", options @ ..] => serve::serve(options),
         ["test"] => return test::test(false),
         ["test", "--keep-going"] => return test::test(true),
+        ["bench", "stores"] => bench::stores(),
         ["screenshots"] => test::screenshots(),
         other => Err(format!(
             "unknown: {}; `cargo xtask help` lists the commands",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chat_core::Store;
 use chat_core::kv::MemoryStore;
+use chat_store_sled::SledStore;
 use chat_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 
@@ -15,9 +16,10 @@ use crate::Outcome;
 pub(crate) enum Place {
     Memory,
     Sqlite,
+    Sled,
 }
 
-const ALL: &[Place] = &[Place::Memory, Place::Sqlite];
+const ALL: &[Place] = &[Place::Memory, Place::Sqlite, Place::Sled];
 
 /// The stores to measure.
 pub(crate) fn places() -> Vec<Place> {
@@ -47,6 +49,7 @@ impl Place {
         match self {
             Self::Memory => "memory",
             Self::Sqlite => "sqlite",
+            Self::Sled => "sled",
         }
     }
 
@@ -60,6 +63,13 @@ impl Place {
                 let folder = folder()?;
                 Ok(Opened {
                     store: Arc::new(SqliteStore::open(folder.path().join("chat.db"))?),
+                    folder: Some(folder),
+                })
+            }
+            Self::Sled => {
+                let folder = folder()?;
+                Ok(Opened {
+                    store: Arc::new(SledStore::open(folder.path().join("chat"))?),
                     folder: Some(folder),
                 })
             }
