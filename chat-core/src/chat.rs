@@ -167,7 +167,8 @@ impl Chat {
         span: Span,
         limit: usize,
     ) -> Result<Vec<Message>, Error> {
-        self.store()
+        let store = self.store().await?;
+        store
             .history(viewer, conversation, span, self.page(limit))
             .await
     }
@@ -183,7 +184,10 @@ impl Chat {
         after: Seq,
         limit: usize,
     ) -> Result<LogPage, Error> {
-        self.store().log(viewer, log, after, self.page(limit)).await
+        self.store()
+            .await?
+            .log(viewer, log, after, self.page(limit))
+            .await
     }
 
     /// See [`Store::inbox`]; `limit` is clamped to [`Limits::page`].
@@ -196,7 +200,10 @@ impl Chat {
         after: Option<InboxCursor>,
         limit: usize,
     ) -> Result<Vec<InboxEntry>, Error> {
-        self.store().inbox(user, after, self.page(limit)).await
+        self.store()
+            .await?
+            .inbox(user, after, self.page(limit))
+            .await
     }
 
     /// See [`Store::entry`].
@@ -208,7 +215,7 @@ impl Chat {
         user: UserId,
         conversation: ConversationId,
     ) -> Result<InboxEntry, Error> {
-        self.store().entry(user, conversation).await
+        self.store().await?.entry(user, conversation).await
     }
 
     /// Members of a conversation by ascending user id, former ones included; `limit` is clamped to [`Limits::page`].
@@ -222,7 +229,8 @@ impl Chat {
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<Member>, Error> {
-        self.store()
+        let store = self.store().await?;
+        store
             .members(viewer, conversation, after, self.page(limit))
             .await
     }
@@ -258,10 +266,10 @@ impl Chat {
         if self.row(pair).await?.is_some() {
             return Ok(true);
         }
-        let mine = self.store().memberships(me).await?.conversations;
+        let mine = self.store().await?.memberships(me).await?.conversations;
         for part in mine.chunks(1000) {
             let keys = part.iter().map(|(id, ..)| RowKey::Member(*id, other));
-            let rows = self.store().rows(keys.collect()).await?;
+            let rows = self.store().await?.rows(keys.collect()).await?;
             if rows.iter().any(Option::is_some) {
                 return Ok(true);
             }
@@ -297,9 +305,8 @@ impl Chat {
         if part.trim().is_empty() || part.len() > self.limits().name {
             return Ok(Vec::new());
         }
-        self.store()
-            .find_users(&part, self.limits().search_page)
-            .await
+        let store = self.store().await?;
+        store.find_users(&part, self.limits().search_page).await
     }
 
     /// A login with its user, whether it still counts ([`Login::is_live`]) or not.
@@ -321,7 +328,7 @@ impl Chat {
     /// # Errors
     /// `Unavailable`.
     pub async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
-        self.store().feed(after, limit.clamp(1, 1000)).await
+        self.store().await?.feed(after, limit.clamp(1, 1000)).await
     }
 
     /// Closes the connections of a user, or of one login only, on all nodes.
@@ -347,7 +354,7 @@ impl Chat {
         if tokio::time::timeout(patience, gone).await.is_err() {
             tracing::warn!("some connections did not go in time");
         }
-        self.store().close().await
+        self.node.hub.store.close().await
     }
 
     /// Allots a slot in which [`crate::Delivery::frame`] keeps one wire format's encoding; at most 4 a chat.
@@ -367,8 +374,10 @@ impl Chat {
         self.row(RowKey::Secret()).await.map(|_| ())
     }
 
-    fn store(&self) -> &Arc<dyn Store> {
-        &self.node.hub.store
+    /// The store, once it is known to be fit for use.
+    async fn store(&self) -> Result<&Arc<dyn Store>, Error> {
+        self.node.secret().await?;
+        Ok(&self.node.hub.store)
     }
 
     fn page(&self, limit: usize) -> usize {
@@ -376,6 +385,6 @@ impl Chat {
     }
 
     pub(crate) async fn row(&self, key: RowKey) -> Result<Option<Row>, Error> {
-        Ok(self.store().rows(vec![key]).await?.pop().flatten())
+        Ok(self.store().await?.rows(vec![key]).await?.pop().flatten())
     }
 }

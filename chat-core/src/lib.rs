@@ -25,6 +25,7 @@ pub mod rules;
 pub mod snapshot;
 mod store;
 mod time;
+mod transfer;
 mod write;
 
 pub use accounts::{Account, Accounts};
@@ -46,6 +47,7 @@ pub use model::{
 pub use policy::{Policy, Verdict};
 pub use store::{FeedEntry, InboxCursor, InboxEntry, LogPage, Memberships, Span, Store, Window};
 pub use time::Timestamp;
+pub use transfer::{Fingerprint, Transfer};
 pub use write::{Change, Committed, Prepared, Target, Write};
 
 /// Fills a buffer from the system's random source.

@@ -48,11 +48,16 @@ impl Node {
         &self.hub.limits
     }
 
+    /// The store's secret. Asked for before anything else: a store that is being copied into is not to be used.
     pub(crate) async fn secret(&self) -> Result<&[u8; 32], Error> {
         self.secret
             .get_or_try_init(|| async {
-                match self.hub.store.rows(vec![RowKey::Secret()]).await?.pop() {
-                    Some(Some(Row::Secret(secret))) => Ok(secret),
+                let keys = vec![RowKey::Secret(), RowKey::Moving()];
+                match self.hub.store.rows(keys).await?[..] {
+                    [_, Some(_)] => Err(Error::unavailable(
+                        "a copy into this store is not finished: finish it, or use another store",
+                    )),
+                    [Some(Row::Secret(secret)), _] => Ok(secret),
                     _ => Err(Error::internal(
                         "the store has no secret: it was not opened properly",
                     )),

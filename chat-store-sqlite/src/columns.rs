@@ -135,9 +135,11 @@ pub(crate) fn bind(to: &mut Binder<'_, '_>, key: &RowKey, row: &Row) -> Result<(
         }
         Row::Counter(last) => to.id(*last),
         Row::Secret(secret) => to.blob(secret),
-        Row::User(_) | Row::Login(_) | Row::Conversation(_) | Row::Reactions(_) => {
-            to.text(&row.encode()?)
-        }
+        Row::User(_)
+        | Row::Login(_)
+        | Row::Conversation(_)
+        | Row::Reactions(_)
+        | Row::Moving(_) => to.text(&row.encode()?),
         _ => Err(unknown()),
     }
 }
@@ -303,7 +305,8 @@ fn json<T: DeserializeOwned>(row: &rusqlite::Row<'_>, at: usize) -> Result<Optio
         .map_err(|e| damaged().with_source(e).into())
 }
 
-fn actor(row: &rusqlite::Row<'_>, at: usize) -> Result<Actor, Fault> {
+/// An actor from a column.
+pub(crate) fn actor(row: &rusqlite::Row<'_>, at: usize) -> Result<Actor, Fault> {
     Ok(match number(row, at)? {
         0 => Actor::Host,
         id => Actor::User(UserId::new(id).map_err(|_| damaged())?),
@@ -391,7 +394,8 @@ fn role(value: i64) -> Result<Role, Fault> {
     }
 }
 
-fn conversion(error: rusqlite::types::FromSqlError) -> Fault {
+/// What a value of another type is answered with.
+pub(crate) fn conversion(error: rusqlite::types::FromSqlError) -> Fault {
     Fault::Sql(rusqlite::Error::FromSqlConversionFailure(
         0,
         Type::Text,
@@ -399,7 +403,8 @@ fn conversion(error: rusqlite::types::FromSqlError) -> Fault {
     ))
 }
 
-fn damaged() -> Error {
+/// What a value that cannot be is answered with.
+pub(crate) fn damaged() -> Error {
     Error::internal("a stored row cannot be read: restore the database from a backup")
 }
 

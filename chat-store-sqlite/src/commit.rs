@@ -11,7 +11,7 @@ use crate::rows;
 /// committed, and only then may anybody be told.
 ///
 /// The transaction must be `IMMEDIATE`: what the rules read must still be so when their changes are written.
-pub(crate) fn commit_in(
+pub(crate) fn decide(
     tx: &Transaction<'_>,
     group: Vec<Prepared>,
     now: Timestamp,

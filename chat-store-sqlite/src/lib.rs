@@ -32,6 +32,7 @@
 //! # }
 //! ```
 
+mod archive;
 mod columns;
 mod commit;
 mod error;
@@ -52,11 +53,13 @@ use async_trait::async_trait;
 use chat_core::rules::{Row, RowKey};
 use chat_core::snapshot::{self, Snapshot};
 use chat_core::{
-    Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage, Member,
-    Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
+    Archive, Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage,
+    Member, Memberships, Message, Prepared, Seq, Span, Store, Timestamp, User, UserId, Viewer,
 };
 pub use error::OpenError;
+use fault::Fault;
 use readers::Readers;
+use rusqlite::Transaction;
 use tokio::sync::Mutex;
 use writer::Writer;
 
@@ -122,6 +125,26 @@ impl SqliteStore {
     ) -> Result<T, Error> {
         self.readers.read(work).await
     }
+
+    /// Does some work in a transaction, and commits it durably.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
+        let mut writer = Arc::clone(&self.writer).lock_owned().await;
+        let done = blocking(move || {
+            let result = writer.transact(work);
+            let due = writer.is_due().then_some(writer);
+            (result, due)
+        });
+        let (result, due) = done.await?;
+        if let Some(mut writer) = due {
+            // The next group waits for it, this one need not.
+            let readers = Arc::clone(&self.readers);
+            tokio::task::spawn_blocking(move || writer.checkpoint(&readers));
+        }
+        result
+    }
 }
 
 /// Runs what blocks where it may. What has begun is finished, even if the future is dropped.
@@ -139,21 +162,11 @@ async fn blocking<T: Send + 'static>(
 impl Store for SqliteStore {
     async fn commit(&self, group: Vec<Prepared>) -> Vec<Result<Committed, Error>> {
         let count = group.len();
-        let mut writer = Arc::clone(&self.writer).lock_owned().await;
-        let done = blocking(move || {
-            let results = writer.commit(group);
-            let due = writer.is_due().then_some(writer);
-            (results, due)
-        });
-        match done.await {
-            Ok((results, due)) => {
-                if let Some(mut writer) = due {
-                    // The next group waits for it, this one need not.
-                    let readers = Arc::clone(&self.readers);
-                    tokio::task::spawn_blocking(move || writer.checkpoint(&readers));
-                }
-                results
-            }
+        match self
+            .write(move |tx| commit::decide(tx, group, Timestamp::now()))
+            .await
+        {
+            Ok(results) => results,
             Err(error) => vec![Err(error); count],
         }
     }
@@ -228,6 +241,10 @@ impl Store for SqliteStore {
     async fn feed(&self, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Error> {
         self.read(move |view| snapshot::now(snapshot::feed(view, after, limit)))
             .await
+    }
+
+    fn archive(&self) -> Option<&dyn Archive> {
+        Some(self)
     }
 
     async fn close(&self) -> Result<(), Error> {

@@ -11,10 +11,16 @@ use crate::columns::{self, Binder, actor_to_int, log_to_int};
 use crate::fault::Fault;
 
 /// The statements of one kind of row.
-struct Table {
+pub(crate) struct Table {
     get: &'static str,
     put: &'static str,
     delete: &'static str,
+    /// All rows in the order of their keys, values first …
+    pub(crate) first: &'static str,
+    /// … and those after a key.
+    pub(crate) after: &'static str,
+    /// How many columns the key has.
+    pub(crate) key: usize,
 }
 
 /// A parameter for each name.
@@ -39,6 +45,15 @@ macro_rules! table {
                 $v, "=excluded.", $v $(, ",", $vs, "=excluded.", $vs)*
             ),
             delete: concat!("DELETE FROM ", $table, " WHERE ", $k, "=?" $(, " AND ", $ks, "=?")*),
+            first: concat!(
+                "SELECT ", $v $(, ",", $vs)*, ",", $k $(, ",", $ks)*, " FROM ", $table,
+                " ORDER BY ", $k $(, ",", $ks)*
+            ),
+            after: concat!(
+                "SELECT ", $v $(, ",", $vs)*, ",", $k $(, ",", $ks)*, " FROM ", $table,
+                " WHERE (", $k $(, ",", $ks)*, ")>(?" $(, parameter!($ks))*, ") ORDER BY ", $k $(, ",", $ks)*
+            ),
+            key: [$k $(, $ks)*].len(),
         }
     };
     ($table:literal ($k:literal $(, $ks:literal)*)) => {
@@ -49,27 +64,37 @@ macro_rules! table {
                 ") ON CONFLICT DO NOTHING"
             ),
             delete: concat!("DELETE FROM ", $table, " WHERE ", $k, "=?" $(, " AND ", $ks, "=?")*),
+            first: concat!(
+                "SELECT ", $k $(, ",", $ks)*, " FROM ", $table, " ORDER BY ", $k $(, ",", $ks)*
+            ),
+            after: concat!(
+                "SELECT ", $k $(, ",", $ks)*, " FROM ", $table,
+                " WHERE (", $k $(, ",", $ks)*, ")>(?" $(, parameter!($ks))*, ") ORDER BY ", $k $(, ",", $ks)*
+            ),
+            key: [$k $(, $ks)*].len(),
         }
     };
 }
 
-static META: Table = table!("chat_meta" ("name") => ("value"));
-static USER: Table = table!("chat_user" ("user") => ("body"));
-static SUBJECT: Table = table!("chat_subject" ("provider", "subject") => ("user"));
-static SUFFIX: Table = table!("chat_suffix"("suffix", "user"));
-static CREDENTIAL: Table = table!("chat_credential" ("user") => ("hash"));
-static LOGIN: Table = table!("chat_login" ("login") => ("body"));
-static BLOCK: Table = table!("chat_block"("by", "user"));
-static CONVERSATION: Table = table!("chat_conversation" ("conversation") => ("body"));
-static DIRECT: Table = table!("chat_direct" ("a", "b") => ("conversation"));
-static NAMED: Table = table!("chat_named" ("name") => ("conversation"));
-static MEMBER: Table = table!("chat_member" ("conversation", "user")
+pub(crate) static META: Table = table!("chat_meta" ("name") => ("value"));
+pub(crate) static USER: Table = table!("chat_user" ("user") => ("body"));
+pub(crate) static SUBJECT: Table = table!("chat_subject" ("provider", "subject") => ("user"));
+pub(crate) static SUFFIX: Table = table!("chat_suffix"("suffix", "user"));
+pub(crate) static CREDENTIAL: Table = table!("chat_credential" ("user") => ("hash"));
+pub(crate) static LOGIN: Table = table!("chat_login" ("login") => ("body"));
+pub(crate) static BLOCK: Table = table!("chat_block"("by", "user"));
+pub(crate) static CONVERSATION: Table = table!("chat_conversation" ("conversation") => ("body"));
+pub(crate) static DIRECT: Table = table!("chat_direct" ("a", "b") => ("conversation"));
+pub(crate) static NAMED: Table = table!("chat_named" ("name") => ("conversation"));
+pub(crate) static MEMBER: Table = table!("chat_member" ("conversation", "user")
     => ("role", "ranges", "read", "read_ordinal", "delivered", "hidden", "muted_until", "archived"));
-static HEAD: Table = table!("chat_head" ("log") => ("seq", "floor", "ordinal", "message", "at"));
+pub(crate) static HEAD: Table =
+    table!("chat_head" ("log") => ("seq", "floor", "ordinal", "message", "at"));
 static EVENT: Table = table!("chat_event" ("log", "seq")
     => ("at", "actor", "ordinal", "kind", "revision", "text", "data", "edited_at", "reply_to", "mentions", "reactions"));
-static REACTIONS: Table = table!("chat_reaction" ("conversation", "message", "user") => ("body"));
-static DONE: Table = table!("chat_done" ("key", "author")
+pub(crate) static REACTIONS: Table =
+    table!("chat_reaction" ("conversation", "message", "user") => ("body"));
+pub(crate) static DONE: Table = table!("chat_done" ("key", "author")
     => ("digest", "at", "conversation", "user", "login", "first", "count"));
 
 fn table(key: &RowKey) -> Result<&'static Table, Fault> {
@@ -157,7 +182,7 @@ pub(crate) fn apply<'a>(
     Ok(())
 }
 
-fn bind_key(to: &mut Binder<'_, '_>, key: &RowKey) -> Result<(), Fault> {
+pub(crate) fn bind_key(to: &mut Binder<'_, '_>, key: &RowKey) -> Result<(), Fault> {
     match key {
         RowKey::User(user) | RowKey::Credential(user) => to.id(*user),
         RowKey::Subject(provider, subject) => {

@@ -23,6 +23,11 @@ impl<'a> View<'a> {
         Self { db, pages }
     }
 
+    /// The connection.
+    pub(crate) fn db(&self) -> &'a Connection {
+        self.0
+    }
+
     fn list<T>(
         &self,
         sql: &str,

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chat_core::{Committed, Error, Prepared, Timestamp};
+use chat_core::Error;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::commit::commit_in;
 use crate::fault::Fault;
 use crate::open::{self, CHECKPOINT, Lock};
 use crate::readers::Readers;
@@ -42,16 +41,11 @@ impl Writer {
         })
     }
 
-    /// Commits a group: see [`chat_core::Store::commit`].
-    pub(crate) fn commit(&mut self, group: Vec<Prepared>) -> Vec<Result<Committed, Error>> {
-        let count = group.len();
-        self.transact(group).unwrap_or_else(|error| {
-            let every = std::iter::repeat_n(error, count);
-            every.map(Err).collect()
-        })
-    }
-
-    fn transact(&mut self, group: Vec<Prepared>) -> Result<Vec<Result<Committed, Error>>, Error> {
+    /// Does some work in a transaction of its own, and commits it durably.
+    pub(crate) fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
         let Some((db, _)) = &mut self.held else {
             return Err(closed());
         };
@@ -62,7 +56,7 @@ impl Writer {
         }
         let tx = Transaction::new(db, TransactionBehavior::Immediate).map_err(Fault::Sql)?;
         // What fails before the transaction's end is rolled back as it is dropped.
-        let results = commit_in(&tx, group, Timestamp::now())?;
+        let done = work(&tx)?;
         tx.commit().map_err(|error| {
             let fault = Fault::Sql(error);
             self.failed = !fault.passes();
@@ -72,7 +66,7 @@ impl Writer {
             }
             error
         })?;
-        Ok(results)
+        Ok(done)
     }
 
     /// Whether it is time for a [`Writer::checkpoint`].

@@ -232,6 +232,7 @@ macro_rules! conformance_tests {
             dropped_futures_finish
             feed_skips_nothing
             consumers_go_on_where_they_were
+            copies_are_the_same
             users_are_found
             closed_is_closed
             permissions

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use chat_core::conformance::async_trait;
 use chat_core::conformance::store as laws;
+use chat_core::rules::{Row, RowKey};
 use chat_core::{
     Change, Error, FeedEntry, InboxEntry, LogId, Message, Prepared, Span, Store, User, Viewer,
 };
@@ -28,6 +29,7 @@ mutations! {
     store::feed_skips_nothing: With(Skipping);
     store::consumers_go_on_where_they_were: With(Late::default());
     store::users_are_found: With(FoundTwice);
+    store::copies_are_the_same: With(ForgetsKeys);
 }
 
 /// Two neighbours change places: in histories read backward, in lists.
@@ -213,4 +215,32 @@ impl Fault for FoundTwice {
     fn found(&self, users: &mut Vec<User>) {
         users.extend(users.clone());
     }
+}
+
+/// What was done under a key is not handed on: nothing else tells, for the copy holds all that it was given.
+#[derive(Clone)]
+struct ForgetsKeys;
+
+impl Fault for ForgetsKeys {
+    fn rest(&self, page: &mut Vec<(RowKey, Row)>) {
+        // A page may not be empty before the end.
+        if page.len() > 1 {
+            page.retain(|(key, _)| !matches!(key, RowKey::Done(..)));
+        }
+    }
+}
+
+/// Rows are put in another order than they came in: the feed of the copy has another one.
+#[derive(Clone)]
+struct PutsBackward;
+
+impl Fault for PutsBackward {
+    fn put(&self, rows: &mut Vec<(RowKey, Option<Row>)>) {
+        rows.reverse();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_keep_the_order_of_the_feed() {
+    crate::broken(chat_core::conformance::store::copies_are_the_same(&With(PutsBackward)).await);
 }

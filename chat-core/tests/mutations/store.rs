@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chat_core::conformance::async_trait;
 use chat_core::rules::{Row, RowKey};
 use chat_core::{
-    Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage, Member,
-    Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
+    Archive, Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage,
+    Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
 };
 
 /// What a fault does to what goes in and comes out; nothing, where it does not say.
@@ -32,6 +32,10 @@ pub(crate) trait Fault: Send + Sync + 'static {
         after
     }
     fn feed(&self, _after: u64, _entries: &mut Vec<FeedEntry>) {}
+    /// A page of rows on its way out of the store …
+    fn rest(&self, _page: &mut Vec<(RowKey, Row)>) {}
+    /// … and into it.
+    fn put(&self, _rows: &mut Vec<(RowKey, Option<Row>)>) {}
     fn error(&self, error: Error) -> Error {
         error
     }
@@ -144,10 +148,35 @@ impl<F: Fault> Store for Faulty<F> {
         let feed = self.store.feed(self.fault.feed_after(after), limit).await;
         self.told(feed, |fault, entries| fault.feed(after, entries))
     }
+    fn archive(&self) -> Option<&dyn Archive> {
+        Some(self)
+    }
     async fn close(&self) -> Result<(), Error> {
         if self.fault.closes() {
             self.store.close().await?;
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl<F: Fault> Archive for Faulty<F> {
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<(u64, RowKey, Row)>, Error> {
+        self.inner()?.events(after, limit).await
+    }
+    async fn rest(&self, after: Option<RowKey>, limit: usize) -> Result<Vec<(RowKey, Row)>, Error> {
+        let page = self.inner()?.rest(after, limit).await;
+        self.told(page, |fault, page| fault.rest(page))
+    }
+    async fn put(&self, mut rows: Vec<(RowKey, Option<Row>)>) -> Result<(), Error> {
+        self.fault.put(&mut rows);
+        self.inner()?.put(rows).await
+    }
+}
+
+impl<F: Fault> Faulty<F> {
+    fn inner(&self) -> Result<&dyn Archive, Error> {
+        let none = || Error::internal("no archive");
+        self.store.archive().ok_or_else(none)
     }
 }

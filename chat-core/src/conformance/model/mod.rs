@@ -15,7 +15,7 @@ use self::naive::{Answer, Naive, Refusal};
 use self::script::{Script, Writer};
 use super::world::World;
 use super::{Fixture, Outcome, Verdict, Violation, ensure, ensure_eq, number};
-use crate::{Committed, ConversationId, Error, EventKind, LogId, Seq, Write};
+use crate::{Committed, ConversationId, Error, EventKind, LogId, Seq, UserId, Write};
 
 /// Random groups of writes by several users and the host come to the same in the store and in a naive model written from the
 /// documentation: who is refused and why, the events and their seqs, and all that can be read afterwards.
@@ -70,43 +70,93 @@ async fn shrink(
 /// Plays a script on a new store and on the model.
 async fn play(fixture: &dyn Fixture, script: &Script) -> Result<(), Violation> {
     let world = World::open(fixture).await?;
-    let users = world.users::<5>().await?;
-    let mut people = Vec::new();
-    for user in users {
-        let found = world.store.find_users("user", 100).await?;
-        let found = found.into_iter().find(|other| other.id == user);
-        people.extend(found.map(|found| (user, found.name)));
-    }
-    ensure_eq!(people.len(), users.len(), "users found by their names");
-    let mut model = Naive::with_people(&people);
-    let mut before: Vec<Write> = Vec::new();
-    let mut texts = 0;
-    // What would have been made by a write that was refused.
-    let nowhere = ConversationId::new(crate::MAX_ID)?;
-    let mut played = String::new();
-    for steps in script {
-        let mut writer = Writer {
-            users: &users,
-            known: &model,
-            texts: &mut texts,
-        };
-        let writes = steps.iter().filter_map(|step| writer.write(step, &before));
-        let writes: Vec<Write> = writes.collect();
-        let results = world.group(writes.clone()).await?;
-        let _ = writeln!(played, "a group:");
-        for (write, result) in writes.iter().zip(&results) {
-            let at = result.as_ref().map(|done| done.at).unwrap_or_default();
-            let id = result.as_ref().ok().and_then(|done| done.conversation);
-            let expected = model.write(write, at, id.unwrap_or(nowhere));
-            let (actor, target, changes) = (write.actor, &write.target, &write.changes);
-            let _ = writeln!(played, "  {actor:?} to {target:?}: {changes:?}");
-            agree(result, &expected).map_err(|violation| after(&violation, &played))?;
+    Played::on(&world, script, true).await.map(drop)
+}
+
+/// What a script left.
+pub(crate) struct Played {
+    /// Who wrote.
+    pub(crate) users: [UserId; 5],
+    /// All that was done.
+    pub(crate) writes: Vec<Write>,
+    model: Naive,
+}
+
+impl Played {
+    /// Plays a long script on a store.
+    pub(crate) async fn long(world: &World) -> Result<Self, Violation> {
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        let mut script = Script::new();
+        while script.len() < 150 {
+            let tree = script::scripts()
+                .new_tree(&mut runner)
+                .map_err(|reason| Violation::new(format!("no script: {reason}")))?;
+            script.extend(tree.current());
         }
-        let same = compare::compare(&world, &model, &users).await;
-        same.map_err(|violation| after(&violation, &played))?;
-        before.extend(writes);
+        Self::on(world, &script, false).await
     }
-    Ok(())
+
+    /// The conversations there are.
+    pub(crate) fn conversations(&self) -> impl Iterator<Item = ConversationId> {
+        self.model.talks.keys().copied()
+    }
+
+    /// Fails unless a store tells what this one does.
+    pub(crate) async fn compare(&self, world: &World) -> Result<(), Violation> {
+        compare::within(world, &self.model, &self.users).await
+    }
+
+    /// Plays a script on an empty store and on the model, and compares them after each group, if wanted.
+    async fn on(world: &World, script: &Script, compared: bool) -> Result<Self, Violation> {
+        let users = world.users::<5>().await?;
+        let mut people = Vec::new();
+        for user in users {
+            let found = world.store.find_users("user", 100).await?;
+            let found = found.into_iter().find(|other| other.id == user);
+            people.extend(found.map(|found| (user, found.name)));
+        }
+        ensure_eq!(people.len(), users.len(), "users found by their names");
+        let mut model = Naive::with_people(&people);
+        let mut before: Vec<Write> = Vec::new();
+        let mut done: Vec<Write> = Vec::new();
+        let mut texts = 0;
+        // What would have been made by a write that was refused.
+        let nowhere = ConversationId::new(crate::MAX_ID)?;
+        let mut played = String::new();
+        for steps in script {
+            let mut writer = Writer {
+                users: &users,
+                known: &model,
+                texts: &mut texts,
+            };
+            let writes = steps.iter().filter_map(|step| writer.write(step, &before));
+            let writes: Vec<Write> = writes.collect();
+            let results = world.group(writes.clone()).await?;
+            let _ = writeln!(played, "a group:");
+            for (write, result) in writes.iter().zip(&results) {
+                let at = result.as_ref().map(|done| done.at).unwrap_or_default();
+                let id = result.as_ref().ok().and_then(|done| done.conversation);
+                let expected = model.write(write, at, id.unwrap_or(nowhere));
+                if result.is_ok() {
+                    done.push(write.clone());
+                }
+                let (actor, target, changes) = (write.actor, &write.target, &write.changes);
+                let _ = writeln!(played, "  {actor:?} to {target:?}: {changes:?}");
+                agree(result, &expected).map_err(|violation| after(&violation, &played))?;
+            }
+            if compared {
+                let same = compare::compare(world, &model, &users).await;
+                same.map_err(|violation| after(&violation, &played))?;
+            }
+            before.extend(writes);
+        }
+        Ok(Self {
+            users,
+            writes: done,
+            model,
+        })
+    }
 }
 
 fn after(violation: &Violation, played: &str) -> Violation {

@@ -1,5 +1,6 @@
 //! Laws of a [`crate::Store`], asked from outside.
 
+mod archive;
 mod atomic;
 mod durable;
 mod errors;
@@ -12,6 +13,7 @@ mod rights;
 
 pub use super::model::agrees_with_the_model;
 pub use super::permission::permissions;
+pub use archive::copies_are_the_same;
 pub use atomic::{all_or_nothing, refused_alone};
 pub use durable::{
     groups_appear_whole, kept_when_reopened, longest_texts_are_kept, nothing_of_a_failed_sync,
