@@ -1,9 +1,11 @@
 //! All that a database holds, page by page, and rows of another store put into one.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use async_trait::async_trait;
 use chat_core::rules::{Counter, Row, RowKey};
 use chat_core::snapshot::{self, Snapshot};
-use chat_core::{Actor, Archive, Error, Fingerprint, Key, LoginId, UserId};
+use chat_core::{Archive, Error, Key, LoginId};
 use rusqlite::Connection;
 
 use crate::columns::{self, Binder};
@@ -197,34 +199,36 @@ fn list(
     Ok(())
 }
 
-/// What the database of a connection holds, which must be inside a transaction.
-pub(crate) fn fingerprint(
-    db: &Connection,
-    mut told: impl FnMut(u64),
-) -> Result<Fingerprint, Error> {
-    const PAGE: usize = 1000;
-    let view = View::new(db);
-    let mut all = Fingerprint::default();
-    let mut position = 0;
-    loop {
-        let page = events(&view, position, PAGE)?;
-        let Some((last, ..)) = page.last() else { break };
-        position = *last;
-        for (_, key, row) in &page {
-            all.add(key, row)?;
-        }
-        told(all.events + all.rows);
+/// A database as it was when its connection's transaction began, for [`chat_core::Fingerprint::of`].
+pub(crate) struct Still(Mutex<Connection>);
+
+impl Still {
+    /// `db` is inside a transaction.
+    pub(crate) fn new(db: Connection) -> Self {
+        Self(Mutex::new(db))
     }
-    let mut after = None;
-    loop {
-        let page = rest(db, after.as_ref(), PAGE)?;
-        for (key, row) in &page {
-            all.add(key, row)?;
-        }
-        told(all.events + all.rows);
-        match page.into_iter().next_back() {
-            Some((last, _)) => after = Some(last),
-            None => return Ok(all),
-        }
+
+    /// The connection back.
+    pub(crate) fn into_inner(self) -> Connection {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn db(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Archive for Still {
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<(u64, RowKey, Row)>, Error> {
+        events(&View::new(&self.db()), after, limit)
+    }
+
+    async fn rest(&self, after: Option<RowKey>, limit: usize) -> Result<Vec<(RowKey, Row)>, Error> {
+        Ok(rest(&self.db(), after.as_ref(), limit)?)
+    }
+
+    async fn put(&self, _: Vec<(RowKey, Option<Row>)>) -> Result<(), Error> {
+        Err(Error::forbidden("this is only read"))
     }
 }

@@ -408,6 +408,11 @@ pub(crate) fn damaged() -> Error {
     Error::internal("a stored row cannot be read: restore the database from a backup")
 }
 
+/// What is answered by a store that a copy into is not finished.
+pub(crate) fn half_copied() -> Error {
+    Error::unavailable("a copy into this store is not finished: finish it, or use another store")
+}
+
 /// What is answered for rows that have no place here.
 pub(crate) fn unknown() -> Fault {
     Fault::Domain(Error::internal(

@@ -33,6 +33,7 @@
 //! ```
 
 mod archive;
+mod backup;
 mod columns;
 mod commit;
 mod error;
@@ -50,15 +51,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub use backup::{BackupError, BackupStep, backup};
 use chat_core::rules::{Row, RowKey};
 use chat_core::snapshot::{self, Snapshot};
 use chat_core::{
     Archive, Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage,
     Member, Memberships, Message, Prepared, Seq, Span, Store, Timestamp, User, UserId, Viewer,
 };
+pub use commit::commit_in;
 pub use error::OpenError;
 use fault::Fault;
 use readers::Readers;
+pub use rusqlite;
 use rusqlite::Transaction;
 use tokio::sync::Mutex;
 use writer::Writer;

@@ -127,7 +127,7 @@ fn place(path: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// Makes the names of a file and of those beside it durable.
-fn sync_folder(file: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(folder) => File::open(folder)?.sync_all(),
@@ -136,7 +136,7 @@ fn sync_folder(file: &Path) -> io::Result<()> {
 }
 
 /// For files that only this program's user may read. SQLite gives its own files the mode of the database.
-fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     #[cfg(unix)]

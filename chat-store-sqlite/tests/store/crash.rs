@@ -12,7 +12,7 @@ use chat_store_sqlite::SqliteStore;
 use crate::common::{commit, group, kind, messages, post, register};
 
 /// For the child: the folder.
-const FOLDER: &str = "CHAT_SQLITE_TEST_FOLDER";
+pub(crate) const FOLDER: &str = "CHAT_SQLITE_TEST_FOLDER";
 
 fn database(folder: &Path) -> PathBuf {
     folder.join("chat.db")
@@ -37,11 +37,11 @@ fn what_was_acknowledged_outlives_a_killed_process() -> Result<(), Violation> {
 }
 
 /// A line that reaches the parent whole, or not at all.
-fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     writeln!(std::io::stdout().lock(), "{line}").unwrap();
 }
 
-fn child(test: &str, folder: &Path) -> Command {
+pub(crate) fn child(test: &str, folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--ignored", "--nocapture"]);
     command.env(FOLDER, folder).stdout(Stdio::piped());
@@ -49,7 +49,7 @@ fn child(test: &str, folder: &Path) -> Command {
 }
 
 /// Whole lines; what a killed process did not get out whole was not said.
-fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+pub(crate) fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     let mut out = BufReader::new(child.stdout.take().unwrap());
     std::iter::from_fn(move || {
         let mut line = String::new();
