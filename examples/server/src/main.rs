@@ -1,19 +1,24 @@
 //! The example server: one binary, one folder of data.
 
+mod backup;
 mod client;
+mod copy;
+mod import;
 mod options;
+mod progress;
 mod serve;
 mod stop;
+mod stores;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use options::Options;
+use options::{Options, Task};
 use tracing_subscriber::EnvFilter;
 
-/// The exit code of a server that refuses to start.
+/// The exit code of what refuses to start, or fails.
 const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
@@ -36,10 +41,19 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("no threads to run on: {error}")),
     };
-    let ended = runtime.block_on(serve::serve(&options));
+    let ended = runtime.block_on(run(&options));
     // What still runs on other threads can acknowledge nothing any more: the store is closed.
     runtime.shutdown_timeout(Duration::from_millis(200));
     ended.unwrap_or_else(|why| refuse(&why))
+}
+
+async fn run(options: &Options) -> Result<ExitCode, String> {
+    match &options.task {
+        None => serve::serve(options).await,
+        Some(Task::Copy { from, to }) => copy::copy(from, to).await,
+        Some(Task::Backup { from, to }) => backup::backup(from, to),
+        Some(Task::ImportOriginal { from, to }) => import::import(from, to).await,
+    }
 }
 
 /// Logs to stderr what a filter lets through.

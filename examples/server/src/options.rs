@@ -2,17 +2,21 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{BoolishValueParser, RangedI64ValueParser};
-use clap::{ArgAction, Args, Parser, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::stores::Place;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
+
+/// The kinds of stores that keep something.
+const STORE: &str = "sqlite:FILE";
 
 const CLOSING: &str = "\
 Each option has an environment variable, as --max-text has CHAT_MAX_TEXT; there, commas separate
@@ -28,7 +32,14 @@ kept, clients are told to reconnect. A second one ends it at once.";
     disable_version_flag = true
 )]
 #[command(styles = STYLES, max_term_width = 100, after_help = CLOSING)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+#[command(
+    subcommand_help_heading = "Instead of serving",
+    subcommand_value_name = "TASK"
+)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
     #[command(flatten)]
     pub(crate) network: Network,
     #[command(flatten)]
@@ -37,6 +48,44 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     #[command(flatten)]
     pub(crate) other: Other,
+}
+
+/// What is done instead of serving.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Copy a store that is not in use into an empty one of any kind
+    ///
+    /// Everything stays what it was: ids, numbers, receipts, logins. Both are read again at the end and compared. The same
+    /// command goes on where an interrupted one ended; a copy that is not finished cannot be served.
+    Copy {
+        /// The store to copy
+        #[arg(long, value_name = STORE)]
+        from: Place,
+        /// The new store
+        #[arg(long, value_name = STORE)]
+        to: Place,
+    },
+    /// Back up a SQLite store, in use or not, to a new file that opens as a store
+    Backup {
+        /// The store to back up
+        #[arg(long, value_name = "sqlite:FILE")]
+        from: Place,
+        /// The new file
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+    /// Bring users, passwords, conversations and messages over from the original Python app
+    ///
+    /// Ids and times stay, and all messages count as read. What had to be changed or left out is listed at the end, and the
+    /// exit code is 3 then. Times without a zone are taken for UTC.
+    ImportOriginal {
+        /// Its database; it is only read
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// The new store
+        #[arg(long, value_name = STORE)]
+        to: Place,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -175,29 +224,6 @@ fn rate(text: &str) -> Result<f64, &'static str> {
     }
 }
 
-/// Where everything is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// In this process only.
-    Memory,
-    /// In this SQLite database.
-    Sqlite(PathBuf),
-}
-
-impl FromStr for Place {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            None if text == "memory" => Ok(Self::Memory),
-            Some(("sqlite", path)) if !path.is_empty() && !path.ends_with('/') => {
-                Ok(Self::Sqlite(PathBuf::from(path)))
-            }
-            _ => Err("say `sqlite:` and a file, such as sqlite:./data/chat.db, or `memory`"),
-        }
-    }
-}
-
 /// Who may make an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Registration {
@@ -225,7 +251,7 @@ pub(crate) fn in_one_line(error: &clap::Error) -> String {
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::{Options, Place, in_one_line};
+    use super::{Options, in_one_line};
 
     #[test]
     fn the_options_fit_together() {
@@ -247,23 +273,6 @@ mod tests {
     }
 
     #[test]
-    fn stores_are_told_apart() {
-        assert_eq!("memory".parse(), Ok(Place::Memory));
-        assert_eq!("sqlite:a/b.db".parse(), Ok(Place::Sqlite("a/b.db".into())));
-        for bad in [
-            "",
-            "sqlite",
-            "sqlite:",
-            "sqlite:a/",
-            "Memory",
-            "memory:",
-            "postgres://x",
-        ] {
-            assert!(bad.parse::<Place>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn a_refusal_is_one_line() {
         for bad in [
             &["--lisen", "1"][..],
@@ -272,12 +281,14 @@ mod tests {
             &["--store"],
             &["--max-connections", "few"],
             &["stray"],
+            &["copy", "--from", "sqlite:a", "--to", "nowhere"],
         ] {
             let arguments = ["chat-server"].iter().chain(bad);
             let error = Options::try_parse_from(arguments).expect_err("refused");
             let line = in_one_line(&error);
             assert_eq!(line.lines().count(), 1, "{line}");
-            assert!(line.contains(bad[0]), "{line}");
+            let named = bad.iter().any(|word| line.contains(word));
+            assert!(named, "{line}");
         }
     }
 }

@@ -1,25 +1,21 @@
 //! From options to a running server, and to its orderly end.
 
-use std::fs::DirBuilder;
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chat_auth::{Auth, Jwt, Secret};
-use chat_core::kv::MemoryStore;
 use chat_core::{Chat, Error, Limits};
 use chat_http::{Http, Rates, Server, ServerLimits};
-use chat_store_sqlite::SqliteStore;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 
 use crate::client;
-use crate::options::{Options, Place, Registration};
+use crate::options::{Options, Registration};
 use crate::stop::Stop;
+use crate::stores::Place;
 
 /// How long an orderly end may take; what is left of the 10 s promised is for closing the store.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -36,7 +32,7 @@ pub(crate) async fn serve(options: &Options) -> Result<ExitCode, String> {
     // Before the store: whoever starts a second server by mistake is told just that.
     let listener = listen(options.network.listen).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let chat = open(options)?;
+    let chat = open(options).await?;
     let http = http(options, chat, address)?;
     warn_of(options, address);
     announce(options, address);
@@ -68,16 +64,10 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
         })
 }
 
-/// The store, in a folder of its own, and a chat over it.
-fn open(options: &Options) -> Result<Chat, String> {
-    let builder = match &options.data.store {
-        Place::Memory => Chat::builder(MemoryStore::new()),
-        Place::Sqlite(file) => {
-            make_folder_of(file)?;
-            let store = SqliteStore::open(file).map_err(|error| error.to_string())?;
-            Chat::builder(store)
-        }
-    };
+/// A chat over the store.
+async fn open(options: &Options) -> Result<Chat, String> {
+    let place = &options.data.store;
+    let chat = Chat::builder(place.open().await?);
     let mut limits = Limits::default();
     limits.connections = options.limits.max_connections_per_user as usize;
     limits.text = options.limits.max_text as usize;
@@ -86,28 +76,16 @@ fn open(options: &Options) -> Result<Chat, String> {
     if options.limits.no_rate_limits {
         limits.message_rate = 0.0;
     }
-    Ok(builder.limits(limits).build())
-}
-
-/// Makes the folder that a file is to stand in, for this user only; one that is there stays as it is.
-fn make_folder_of(file: &Path) -> Result<(), String> {
-    match file.parent() {
-        Some(folder) if folder != Path::new("") => DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|error| format!("the folder {} cannot be made: {error}", folder.display())),
-        _ => Ok(()),
-    }
+    let chat = chat.limits(limits).build();
+    let unfit = |error| format!("{place}: {error}");
+    chat.ready().await.map_err(unfit)?;
+    Ok(chat)
 }
 
 /// What signs logins: from a file, so that they outlive a restart, unless nothing else does.
 fn secret(options: &Options) -> Result<Secret, Error> {
-    let file = match (&options.data.secret_file, &options.data.store) {
-        (Some(file), _) => Some(file.clone()),
-        (None, Place::Sqlite(store)) => Some(store.with_file_name("secret")),
-        (None, Place::Memory) => None,
-    };
+    let beside = || Some(options.data.store.folder()?.join("secret"));
+    let file = options.data.secret_file.clone().or_else(beside);
     match file {
         Some(file) => Secret::load_or_create(file),
         None => Secret::generate(),
@@ -186,20 +164,14 @@ fn announce(options: &Options, address: SocketAddr) {
         Some(url) => say(&format!("Chat is at {url}, listening on http://{address}")),
         None => say(&format!("Chat is at http://{address}")),
     }
-    say(&match &options.data.store {
-        Place::Memory => "Data is in memory only".to_owned(),
-        Place::Sqlite(file) => {
-            let file = file.canonicalize().unwrap_or_else(|_| file.clone());
-            format!("Data is in {}", file.display())
-        }
-    });
+    say(&format!("Data is in {}", options.data.store.described()));
     if !client::is_there() {
         say("The web client is not in this build: `cargo xtask serve` builds it");
     }
     say("Ctrl-C stops it");
 }
 
-/// A line for whoever started the server. Nobody may be listening; that is no error.
-fn say(line: &str) {
+/// A line for whoever started this. Nobody may be listening; that is no error.
+pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -1,0 +1,130 @@
+//! Where everything is kept: the stores that this program knows, and how each is opened.
+
+use std::fmt;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use chat_core::Store;
+use chat_core::kv::MemoryStore;
+use chat_store_sqlite::SqliteStore;
+
+/// A store by its name on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this process only.
+    Memory,
+    /// In this SQLite database.
+    Sqlite(PathBuf),
+}
+
+impl FromStr for Place {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() && !path.ends_with('/') => {
+                Ok(Self::Sqlite(PathBuf::from(path)))
+            }
+            _ => Err("say `sqlite:` and a file, such as sqlite:./data/chat.db, or `memory`"),
+        }
+    }
+}
+
+/// As on the command line, without secrets.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Sqlite(file) => write!(f, "sqlite:{}", file.display()),
+        }
+    }
+}
+
+impl Place {
+    /// Opens the store; a new one where there is none.
+    ///
+    /// # Errors
+    /// One sentence that says what to mend.
+    pub(crate) async fn open(&self) -> Result<Arc<dyn Store>, String> {
+        Ok(match self {
+            Self::Memory => Arc::new(MemoryStore::new()),
+            Self::Sqlite(file) => {
+                make_folder_of(file)?;
+                Arc::new(SqliteStore::open(file).map_err(|error| error.to_string())?)
+            }
+        })
+    }
+
+    /// Opens the store if there is one.
+    ///
+    /// # Errors
+    /// One sentence that says what to mend.
+    pub(crate) async fn open_existing(&self) -> Result<Arc<dyn Store>, String> {
+        match self {
+            Self::Memory => {
+                Err("memory: what is in another program's memory cannot be copied".into())
+            }
+            Self::Sqlite(file) if !file.exists() => Err(format!(
+                "{self}: there is no such file; name the file of a store"
+            )),
+            Self::Sqlite(_) => self.open().await,
+        }
+    }
+
+    /// The folder beside the store, for what belongs to it.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Memory => None,
+            Self::Sqlite(file) => Some(file.parent().unwrap_or(Path::new(""))),
+        }
+    }
+
+    /// Where it is, for whoever started the server.
+    pub(crate) fn described(&self) -> String {
+        match self {
+            Self::Memory => "memory only".to_owned(),
+            Self::Sqlite(file) => {
+                let file = file.canonicalize().unwrap_or_else(|_| file.clone());
+                file.display().to_string()
+            }
+        }
+    }
+}
+
+/// Makes the folder that a file is to stand in, for this user only; one that is there stays as it is.
+fn make_folder_of(file: &Path) -> Result<(), String> {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| format!("the folder {} cannot be made: {error}", folder.display())),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+
+    #[test]
+    fn stores_are_told_apart() {
+        assert_eq!("memory".parse(), Ok(Place::Memory));
+        assert_eq!("sqlite:a/b.db".parse(), Ok(Place::Sqlite("a/b.db".into())));
+        for bad in [
+            "",
+            "sqlite",
+            "sqlite:",
+            "sqlite:a/",
+            "Memory",
+            "memory:",
+            "postgres://x",
+        ] {
+            assert!(bad.parse::<Place>().is_err(), "{bad}");
+        }
+    }
+}
