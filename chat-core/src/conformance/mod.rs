@@ -34,6 +34,7 @@ pub mod kill;
 mod model;
 mod node;
 mod permission;
+mod sound;
 pub mod store;
 mod world;
 
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use async_trait::async_trait;
+pub use sound::sound;
 
 use crate::{Builder, Bus, Chat, Connection, Error, Identity, Item, LocalBus, Store};
 

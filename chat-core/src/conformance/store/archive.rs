@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::conformance::model::Played;
 use crate::conformance::world::{ALL, World, about_self, refused, to};
-use crate::conformance::{Fixture, Outcome, Verdict, Violation, ensure, ensure_eq};
+use crate::conformance::{Fixture, Outcome, Verdict, Violation, ensure, ensure_eq, sound};
 use crate::kv::MemoryStore;
 use crate::rules::RowKey;
 use crate::{
@@ -203,6 +203,8 @@ pub async fn copies_are_the_same(fixture: &dyn Fixture) -> Outcome {
         }
     };
 
+    sound(between.clone()).await?;
+    sound(target.store.clone()).await?;
     let between = World::over(between);
     let ids: Vec<_> = played.conversations().collect();
     let picture = world.picture(&played.users, &ids).await?;

@@ -12,11 +12,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use chat_auth::{Username, canonical};
-use chat_core::rules::{Counter, Row, RowKey};
+use chat_core::rules::Counter;
 use chat_core::{
     Actor, Change, ConversationId, Error, Fingerprint, History, LOCAL, Limits, MAX_ID, Target,
     Timestamp, UserId, Write,
 };
+use chat_store_sqlite::rusqlite;
 
 use self::original::{OldUser, Original};
 use self::report::{Odd, Report};
@@ -91,8 +92,6 @@ impl From<Error> for Failed {
         Self::Store(error)
     }
 }
-
-use chat_store_sqlite::rusqlite;
 
 /// Where the messages of an old conversation go.
 #[derive(Clone, Copy)]

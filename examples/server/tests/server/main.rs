@@ -5,6 +5,10 @@ mod client;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod moving;
+#[cfg(test)]
+mod original;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod support;
