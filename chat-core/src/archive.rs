@@ -11,6 +11,7 @@ use crate::rules::{Row, RowKey};
 /// A copy first takes the [`events`](Archive::events) in their order, so that the feed of the new store has the same order,
 /// then all [other rows](Archive::rest). Nobody may write to either store meanwhile. [`RowKey::Moving`] stands in the new
 /// store until all is there: it tells where an interrupted copy goes on, and keeps the store from being used before.
+/// [`crate::Transfer`] does all that; what it comes to:
 ///
 /// The pages are not checked for anybody's rights: this is the operator's.
 ///

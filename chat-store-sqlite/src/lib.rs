@@ -18,7 +18,8 @@
 //!
 //! # Files
 //! Beside the database stand `-wal` and `-shm` (SQLite's own, to be kept and copied together with it) and `.lock`, all for
-//! this program's user only, mode 0600. All tables begin with `chat_`: a host's own may stand beside them.
+//! this program's user only, mode 0600. All tables begin with `chat_`: a host's own may stand beside them, and [`commit_in`]
+//! writes in the host's transaction over both. [`backup()`] makes a copy while the store is in use.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -62,6 +63,7 @@ pub use commit::commit_in;
 pub use error::OpenError;
 use fault::Fault;
 use readers::Readers;
+/// The SQLite of this crate: a host's own connections to the same file must be of the same version.
 pub use rusqlite;
 use rusqlite::Transaction;
 use tokio::sync::Mutex;

@@ -50,9 +50,9 @@ fn main() -> ExitCode {
 async fn run(options: &Options) -> Result<ExitCode, String> {
     match &options.task {
         None => serve::serve(options).await,
-        Some(Task::Copy { from, to }) => copy::copy(from, to).await,
-        Some(Task::Backup { from, to }) => backup::backup(from, to),
-        Some(Task::ImportOriginal { from, to }) => import::import(from, to).await,
+        Some(Task::Copy { from, to, .. }) => copy::copy(from, to).await,
+        Some(Task::Backup { from, to, .. }) => backup::backup(from, to),
+        Some(Task::ImportOriginal { from, to, .. }) => import::import(from, to).await,
     }
 }
 

@@ -64,6 +64,8 @@ pub(crate) enum Task {
         /// The new store
         #[arg(long, value_name = STORE)]
         to: Place,
+        #[command(flatten)]
+        help: Help,
     },
     /// Back up a SQLite store, in use or not, to a new file that opens as a store
     Backup {
@@ -73,6 +75,8 @@ pub(crate) enum Task {
         /// The new file
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
+        #[command(flatten)]
+        help: Help,
     },
     /// Bring users, passwords, conversations and messages over from the original Python app
     ///
@@ -85,7 +89,17 @@ pub(crate) enum Task {
         /// The new store
         #[arg(long, value_name = STORE)]
         to: Place,
+        #[command(flatten)]
+        help: Help,
     },
+}
+
+/// In the help of a task.
+#[derive(Debug, Args)]
+pub(crate) struct Help {
+    /// Print this
+    #[arg(short, long, action = ArgAction::Help)]
+    help: Option<bool>,
 }
 
 #[derive(Debug, Args)]

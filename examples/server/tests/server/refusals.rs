@@ -31,6 +31,25 @@ fn help_is_as_agreed() {
 }
 
 #[test]
+fn every_task_has_its_help() {
+    for (task, says) in [
+        ("copy", "interrupted one ended"),
+        ("backup", "opens as a store"),
+        ("import-original", "taken for UTC"),
+    ] {
+        let (code, out, err) = refused(&[task, "--help"]);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        assert!(
+            out.split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+                .contains(says),
+            "{out}"
+        );
+    }
+}
+
+#[test]
 fn bad_options_are_refused_in_one_line() {
     refuses(&["--lisen", "127.0.0.1:0"], "--listen");
     refuses(&["--listen", "somewhere"], "--listen");
