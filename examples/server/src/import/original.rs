@@ -15,6 +15,12 @@ pub(super) struct OldUser {
     pub(super) hash: Option<String>,
 }
 
+/// A conversation's id and its two users.
+pub(super) type OldConversation = (i64, Option<i64>, Option<i64>);
+
+/// See [`Original::times`].
+pub(super) type Times = (Vec<(i64, i64)>, Vec<i64>);
+
 /// A message as the original kept it, but for its time.
 pub(super) struct OldMessage {
     pub(super) conversation: Option<i64>,
@@ -70,7 +76,7 @@ impl Original {
     }
 
     /// All conversations, by id: the two users of each.
-    pub(super) fn conversations(&self) -> rusqlite::Result<Vec<(i64, Option<i64>, Option<i64>)>> {
+    pub(super) fn conversations(&self) -> rusqlite::Result<Vec<OldConversation>> {
         let sql = "SELECT id, user_a, user_b FROM conversation WHERE id IS NOT NULL ORDER BY id";
         let mut conversations = self.0.prepare(sql)?;
         let all = conversations.query_map([], |row| {
@@ -81,7 +87,7 @@ impl Original {
 
     /// When each message was sent, in microseconds since 1970, with its id; and the ids of those that do not say: they have
     /// the time of the one before. 16 bytes a message are all that is kept of the original at once.
-    pub(super) fn times(&self) -> rusqlite::Result<(Vec<(i64, i64)>, Vec<i64>)> {
+    pub(super) fn times(&self) -> rusqlite::Result<Times> {
         let sql = "SELECT id, timestamp FROM message WHERE id IS NOT NULL ORDER BY id";
         let mut messages = self.0.prepare(sql)?;
         let mut rows = messages.query([])?;
