@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chat_core::Store;
 use chat_core::kv::MemoryStore;
+use chat_store_sled::SledStore;
 use chat_store_sqlite::SqliteStore;
 
 /// A store by its name on the command line.
@@ -18,6 +19,8 @@ pub(crate) enum Place {
     Memory,
     /// In this SQLite database.
     Sqlite(PathBuf),
+    /// In this folder of sled's.
+    Sled(PathBuf),
 }
 
 impl FromStr for Place {
@@ -29,7 +32,10 @@ impl FromStr for Place {
             Some(("sqlite", path)) if !path.is_empty() && !path.ends_with('/') => {
                 Ok(Self::Sqlite(PathBuf::from(path)))
             }
-            _ => Err("say `sqlite:` and a file, such as sqlite:./data/chat.db, or `memory`"),
+            Some(("sled", path)) if !path.is_empty() => Ok(Self::Sled(PathBuf::from(path))),
+            _ => Err(
+                "say `sqlite:` and a file, such as sqlite:./data/chat.db, `sled:` and a folder, or `memory`",
+            ),
         }
     }
 }
@@ -40,6 +46,7 @@ impl fmt::Display for Place {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(file) => write!(f, "sqlite:{}", file.display()),
+            Self::Sled(folder) => write!(f, "sled:{}", folder.display()),
         }
     }
 }
@@ -56,6 +63,10 @@ impl Place {
                 make_folder_of(file)?;
                 Arc::new(SqliteStore::open(file).map_err(|error| error.to_string())?)
             }
+            Self::Sled(folder) => {
+                make_folder_of(folder)?;
+                Arc::new(SledStore::open(folder).map_err(|error| error.to_string())?)
+            }
         })
     }
 
@@ -68,10 +79,10 @@ impl Place {
             Self::Memory => {
                 Err("memory: what is in another program's memory cannot be copied".into())
             }
-            Self::Sqlite(file) if !file.exists() => Err(format!(
-                "{self}: there is no such file; name the file of a store"
-            )),
-            Self::Sqlite(_) => self.open().await,
+            Self::Sqlite(path) | Self::Sled(path) if !path.exists() => {
+                Err(format!("{self}: there is no such file; name a store"))
+            }
+            Self::Sqlite(_) | Self::Sled(_) => self.open().await,
         }
     }
 
@@ -79,7 +90,7 @@ impl Place {
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
             Self::Memory => None,
-            Self::Sqlite(file) => Some(file.parent().unwrap_or(Path::new(""))),
+            Self::Sqlite(path) | Self::Sled(path) => Some(path.parent().unwrap_or(Path::new(""))),
         }
     }
 
@@ -87,9 +98,9 @@ impl Place {
     pub(crate) fn described(&self) -> String {
         match self {
             Self::Memory => "memory only".to_owned(),
-            Self::Sqlite(file) => {
-                let file = file.canonicalize().unwrap_or_else(|_| file.clone());
-                file.display().to_string()
+            Self::Sqlite(path) | Self::Sled(path) => {
+                let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+                path.display().to_string()
             }
         }
     }
@@ -115,8 +126,10 @@ mod tests {
     fn stores_are_told_apart() {
         assert_eq!("memory".parse(), Ok(Place::Memory));
         assert_eq!("sqlite:a/b.db".parse(), Ok(Place::Sqlite("a/b.db".into())));
+        assert_eq!("sled:a/b".parse(), Ok(Place::Sled("a/b".into())));
         for bad in [
             "",
+            "sled:",
             "sqlite",
             "sqlite:",
             "sqlite:a/",

@@ -204,3 +204,19 @@ fn a_backup_of_a_running_server_can_be_served() {
     );
     assert_eq!(list[0]["last_message"]["content"], "keep this");
 }
+
+#[test]
+fn sqlite_and_sled_are_copied_into_each_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (from, to) = (folder.path().join("from.db"), folder.path().join("to.db"));
+    fill(&from, 300);
+    let between = format!("sled:{}", folder.path().join("between").display());
+    let mut told = Vec::new();
+    for (from, to) in [(sqlite(&from), between.clone()), (between, sqlite(&to))] {
+        let (code, out, err) = refused(&["copy", "--from", &from, "--to", &to]);
+        assert_eq!(code, Some(0), "{err}");
+        told.extend(out.lines().last().map(str::to_owned));
+    }
+    assert_eq!(told[0], told[1], "fingerprints");
+    is_sound(&to);
+}
