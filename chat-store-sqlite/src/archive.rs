@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chat_core::rules::{Counter, Row, RowKey};
-use chat_core::snapshot::{self, Snapshot};
+use chat_core::snapshot::{self, Pages, Snapshot};
 use chat_core::{Archive, Error, Key, LoginId};
 use rusqlite::Connection;
 
@@ -221,7 +221,7 @@ impl Still {
 #[async_trait]
 impl Archive for Still {
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<(u64, RowKey, Row)>, Error> {
-        events(&View::new(&self.db()), after, limit)
+        events(&View::new(&self.db(), &Pages::default()), after, limit)
     }
 
     async fn rest(&self, after: Option<RowKey>, limit: usize) -> Result<Vec<(RowKey, Row)>, Error> {

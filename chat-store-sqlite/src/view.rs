@@ -25,7 +25,7 @@ impl<'a> View<'a> {
 
     /// The connection.
     pub(crate) fn db(&self) -> &'a Connection {
-        self.0
+        self.db
     }
 
     fn list<T>(
