@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, broadcast};
 
-use crate::{Event, LogId, LoginId, Seq, UserId};
+use crate::{ConversationId, Data, Event, LogId, LoginId, Seq, UserId};
 
 /// Carries hints between the nodes over one store. It may lose, repeat and reorder: readers find a hole by seq and fill it
 /// from the store, and a sweep of heads finds a lost last hint. Each node holds its own handle.
@@ -67,16 +67,79 @@ pub enum Hint {
         /// This login's only.
         login: Option<LoginId>,
     },
+    /// Somebody does something that is not stored.
+    Signal {
+        /// The node where they are connected: a random number it took when it started.
+        node: u64,
+        /// When, in milliseconds since that node started: clocks of nodes are not compared.
+        sent: u64,
+        /// Where the conversation's log stood there.
+        seen: Seq,
+        /// In a direct conversation.
+        direct: bool,
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+        /// What.
+        kind: String,
+        /// The sender's own.
+        data: Option<Data>,
+    },
+    /// How far a member has read and received.
+    Receipt {
+        /// The node that says so.
+        node: u64,
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+        /// Read up to here.
+        read: Seq,
+        /// Delivered up to here.
+        delivered: Seq,
+        /// Where the conversation's log stood when this was read.
+        seen: Seq,
+    },
+    /// Users have devices on a node, or no longer.
+    Presence {
+        /// Which.
+        node: u64,
+        /// They have.
+        online: bool,
+        /// Who, at most 500.
+        users: Vec<UserId>,
+    },
+    /// A node wants to be told who of these users has devices elsewhere.
+    Watching {
+        /// Which.
+        node: u64,
+        /// Whom, at most 500.
+        users: Vec<UserId>,
+    },
+    /// A user blocked another, or no longer does.
+    Blocked {
+        /// Who blocks.
+        by: UserId,
+        /// Whom.
+        user: UserId,
+        /// Blocked, or unblocked.
+        on: bool,
+    },
 }
 
 impl Hint {
-    /// The log it is about.
+    /// The log it is about: of use to nodes that watch it. `None`: it is for every node.
     #[must_use]
-    pub fn log(&self) -> LogId {
+    pub fn log(&self) -> Option<LogId> {
         match self {
-            Self::Head { log, .. } => *log,
-            Self::Event(event) => event.log,
-            Self::Disconnect { user, .. } => LogId::User(*user),
+            Self::Head { log, .. } => Some(*log),
+            Self::Event(event) => Some(event.log),
+            Self::Disconnect { user, .. } => Some(LogId::User(*user)),
+            Self::Signal { conversation, .. } | Self::Receipt { conversation, .. } => {
+                Some(LogId::Conversation(*conversation))
+            }
+            Self::Presence { .. } | Self::Watching { .. } | Self::Blocked { .. } => None,
         }
     }
 }

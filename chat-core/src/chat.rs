@@ -10,9 +10,10 @@ use crate::hub::Hub;
 use crate::node::Node;
 use crate::rules::{Row, RowKey};
 use crate::{
-    Actor, Bus, Change, Closed, Committed, Connection, ConversationId, Error, FeedEntry, Format,
-    Hint, Identity, InboxCursor, InboxEntry, Limits, LogId, LogPage, Login, LoginId, Member,
-    Message, Policy, Prepared, Seq, Span, Store, Target, User, UserId, Viewer, Write, fold_name,
+    Actor, Bus, Change, Closed, Committed, Connection, ConversationId, Error, EventKind, FeedEntry,
+    Format, Hint, Identity, InboxCursor, InboxEntry, Limits, LogId, LogPage, Login, LoginId,
+    Member, Message, Policy, Prepared, Seq, Span, Store, Target, User, UserId, Viewer, Write,
+    fold_name,
 };
 
 /// A chat over one store: cheap to clone, usable from any task of the runtime it was built on. Dropping the last clone and
@@ -153,6 +154,15 @@ impl Chat {
     /// Tells connections and other nodes what was committed elsewhere (in a host's own transaction). When it is never called,
     /// they find it by the sweep.
     pub fn announce(&self, committed: &Committed) {
+        let marks = committed.events.iter();
+        self.node
+            .hub
+            .marked(marks.filter_map(|event| match (event.log, &event.kind) {
+                (LogId::User(user), EventKind::Read { conversation, .. }) => {
+                    Some((user, *conversation))
+                }
+                _ => None,
+            }));
         self.node.hub.post(committed.events.clone(), None, None);
     }
 
@@ -253,28 +263,11 @@ impl Chat {
     /// `NotFound` for anybody else.
     pub async fn known_user(&self, viewer: Viewer, id: UserId) -> Result<User, Error> {
         match viewer {
-            Viewer::User(me) if me != id && !self.share(me, id).await? => {
+            Viewer::User(_) if !self.node.hub.strangers(viewer, &[id]).await?.is_empty() => {
                 Err(Error::not_found("there is no such user"))
             }
             _ => self.user(id).await,
         }
-    }
-
-    /// Whether two users have a conversation in common, seen by the first.
-    async fn share(&self, me: UserId, other: UserId) -> Result<bool, Error> {
-        let pair = RowKey::Direct(me.min(other), me.max(other));
-        if self.row(pair).await?.is_some() {
-            return Ok(true);
-        }
-        let mine = self.store().await?.memberships(me).await?.conversations;
-        for part in mine.chunks(1000) {
-            let keys = part.iter().map(|(id, ..)| RowKey::Member(*id, other));
-            let rows = self.store().await?.rows(keys.collect()).await?;
-            if rows.iter().any(Option::is_some) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// A user by provider and subject. For the host.
@@ -350,6 +343,8 @@ impl Chat {
             self.node.committer.idle().await;
             self.node.hub.flush().await;
             self.node.hub.close_all().await;
+            // Marks that came while it was being refused.
+            self.node.committer.idle().await;
         };
         if tokio::time::timeout(patience, gone).await.is_err() {
             tracing::warn!("some connections did not go in time");

@@ -1,11 +1,12 @@
-//! Turns a stream of writes into groups: while one group is being synced, the next one gathers. No timer.
+//! Turns a stream of writes into groups: while one group is being synced, the next one gathers. Only marks
+//! that nothing came along for wait by the clock.
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::hub::{Device, Hub, answer};
-use crate::{Committed, Error, Prepared};
+use crate::hub::{Device, Hub, answer, moves_marks};
+use crate::{Actor, Committed, ConversationId, Error, ErrorKind, Prepared, UserId};
 
 /// After a group is answered, its writers get so many turns to hand in their next write before a group is taken: with 64
 /// writers in a closed loop this doubles the group, and it costs an idle chat nothing.
@@ -25,6 +26,8 @@ pub(crate) enum Reply {
     Caller(oneshot::Sender<Result<Committed, Error>>),
     /// A connection, behind the events.
     Device(Arc<Device>, u64),
+    /// Nobody: a gathered mark of this user.
+    Marks(UserId, ConversationId),
 }
 
 /// The queue in front of the store.
@@ -63,7 +66,13 @@ impl Committer {
 async fn run(hub: Arc<Hub>, mut jobs: mpsc::Receiver<Job>) {
     let limit = hub.limits.group.max(1);
     let mut group = Vec::new();
-    while jobs.recv_many(&mut group, limit).await > 0 {
+    let mut is_open = true;
+    while is_open {
+        tokio::select! {
+            biased;
+            count = jobs.recv_many(&mut group, limit) => is_open = count > 0,
+            () = hub.marks.due() => {}
+        }
         let (mut writes, mut replies, mut idle) = (Vec::new(), Vec::new(), Vec::new());
         for job in group.drain(..) {
             match job {
@@ -74,15 +83,23 @@ async fn run(hub: Arc<Hub>, mut jobs: mpsc::Receiver<Job>) {
                 Job::Idle(done) => idle.push(done),
             }
         }
-        let outcomes = hub.store.commit(writes).await;
-        let mut outcomes = outcomes.into_iter();
-        for reply in replies {
-            let lost = || {
-                Err(Error::unavailable(
-                    "the store gave no outcome: retry with the same key",
-                ))
-            };
-            tell(&hub, reply, outcomes.next().unwrap_or_else(lost)).await;
+        // Who waits for all that was handed in, or nobody any more: marks do not rest.
+        let all = !is_open || !idle.is_empty();
+        loop {
+            // Marks ride along; a full group leaves them some room too.
+            let room = limit.saturating_sub(writes.len()).max(limit.div_ceil(4));
+            for (place, prepared) in hub.marks.take(room, all) {
+                replies.push(Reply::Marks(place.0, place.1));
+                writes.push(prepared);
+            }
+            if writes.is_empty() {
+                break;
+            }
+            let (writes, replies) = (std::mem::take(&mut writes), std::mem::take(&mut replies));
+            commit(&hub, writes, replies, !all).await;
+            if !all {
+                break;
+            }
         }
         for done in idle {
             let _ = done.send(());
@@ -94,6 +111,38 @@ async fn run(hub: Arc<Hub>, mut jobs: mpsc::Receiver<Job>) {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Commits a group and tells everybody concerned. `again`: marks that fail are tried again.
+async fn commit(hub: &Hub, writes: Vec<Prepared>, replies: Vec<Reply>, again: bool) {
+    let marks = |write: &Prepared| match write.write.actor {
+        Actor::User(user) if moves_marks(&write.write) => Some(user),
+        _ => None,
+    };
+    let markers: Vec<_> = writes.iter().map(marks).collect();
+    let mut outcomes = hub.store.commit(writes).await.into_iter();
+    let mut marked = Vec::new();
+    for (reply, marker) in replies.into_iter().zip(markers) {
+        let lost = || {
+            Err(Error::unavailable(
+                "the store gave no outcome: retry with the same key",
+            ))
+        };
+        let outcome = outcomes.next().unwrap_or_else(lost);
+        if let (Reply::Marks(user, conversation), Err(error)) = (&reply, &outcome)
+            && error.kind() == ErrorKind::Unavailable
+            && again
+        {
+            hub.marks.again((*user, *conversation));
+        }
+        if let (Some(user), Ok(committed)) = (marker, &outcome)
+            && let (Some(conversation), false) = (committed.conversation, committed.replayed)
+        {
+            marked.push((user, conversation));
+        }
+        tell(hub, reply, outcome).await;
+    }
+    hub.marked(marked);
 }
 
 /// Events to the gates first, then the outcome.
@@ -113,6 +162,12 @@ async fn tell(hub: &Hub, reply: Reply, mut outcome: Result<Committed, Error>) {
                 .unwrap_or_default();
             hub.publish(events, Some(answer(device, reference, &outcome)))
                 .await;
+        }
+        // Who is no member any more has nothing to mark.
+        Reply::Marks(..) => {
+            if let Ok(committed) = outcome {
+                hub.publish(committed.events, None).await;
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Writes of one connection in flight. 64.
     pub in_flight: usize,
-    /// Logs a connection resumes at once. 500.
+    /// Logs named in one call to resume; of several calls the model's limit holds, 10,000 conversations. 500.
     pub cursors: usize,
     /// Connections of one user on this node. 20.
     pub connections: usize,
@@ -40,6 +40,16 @@ pub struct Limits {
     pub message_rate: f64,
     /// Messages a user may send at once. 20.
     pub message_burst: f64,
+    /// Signals (typing and the like) a user may send each second; 0 turns their rate off. 5.
+    pub signal_rate: f64,
+    /// Users whose presence a connection is told. 500.
+    pub presence: usize,
+    /// How long after the last device went a user counts as online, in case they come back. 10 s.
+    pub presence_grace: Duration,
+    /// Members of a conversation up to which they are told how far others have read. 100.
+    pub receipts_to: usize,
+    /// Events between a cursor and its log's head beyond which a resume is answered with a resync. 10,000.
+    pub resume_gap: u64,
     /// How long a policy may take before a write fails. 5 s.
     pub policy_timeout: Duration,
     /// How often the heads of open logs are compared with the store. 4 s.
@@ -68,6 +78,11 @@ impl Default for Limits {
             group: 512,
             message_rate: 5.0,
             message_burst: 20.0,
+            signal_rate: 5.0,
+            presence: 500,
+            presence_grace: Duration::from_secs(10),
+            receipts_to: 100,
+            resume_gap: 10_000,
             policy_timeout: Duration::from_secs(5),
             sweep: Duration::from_secs(4),
             login_check: Duration::from_secs(20),

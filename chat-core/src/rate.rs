@@ -50,7 +50,7 @@ impl Rates {
         if tokens < cost {
             let wait = Duration::from_secs_f64((cost - tokens) / rate);
             return Err(Error::rate_limited(
-                "too many messages in a short time: wait a little",
+                "too much in a short time: wait a little",
                 wait,
             ));
         }

@@ -6,22 +6,39 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::{Closed, Device, Item};
+use super::{Closed, Device, Item, Standing};
+use crate::limits::fixed;
 use crate::node::Node;
-use crate::{Error, ErrorKind, Identity, LogId, LogPage, Seq, Write};
+use crate::{ConversationId, Data, Error, ErrorKind, Identity, LogId, LogPage, Seq, UserId, Write};
+
+/// Logs that are compared with the store by one read.
+const COMPARED: usize = 1000;
 
 /// One connected device. Dropping it disconnects; what it submitted is still committed.
 pub struct Connection {
     node: Arc<Node>,
     device: Arc<Device>,
-    catching: VecDeque<(LogId, Seq)>,
+    /// Logs to catch up with; of the first one pages are read.
+    catching: VecDeque<Catching>,
     reading: Option<Pin<Box<dyn Future<Output = Read> + Send>>>,
 }
 
-/// What became of reading one page of a log that is being resumed.
+/// A log that is being resumed.
+struct Catching {
+    log: LogId,
+    cursor: Seq,
+    /// Its head was looked at: there is more, or it takes a page to say so.
+    is_compared: bool,
+    /// This user is not live on it: what a page holds is all there is.
+    is_away: bool,
+}
+
+/// What became of reading for logs that are being resumed.
 enum Read {
+    /// These logs had nothing new and are live.
+    Compared(Result<Vec<LogId>, Error>),
     Page(LogId, Result<LogPage, Error>),
-    Live(bool),
+    Standing(Standing),
 }
 
 impl Connection {
@@ -36,8 +53,17 @@ impl Connection {
 
     /// Who it is.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
-        &self.device.identity
+    pub fn identity(&self) -> Identity {
+        self.device.identity()
+    }
+
+    /// Goes on with a fresh credential of the same user and reach: the connection ends with this one's login, and no longer
+    /// with the one before.
+    ///
+    /// # Errors
+    /// `Forbidden` for another user or reach.
+    pub fn renew(&self, identity: Identity) -> Result<(), Error> {
+        self.node.hub.renew(&self.device, identity)
     }
 
     /// Hands in a write; its outcome comes as [`Item::Done`] or [`Item::Refused`] behind the events it caused. Writes of one
@@ -47,7 +73,7 @@ impl Connection {
     /// `Busy` when [`crate::Limits::in_flight`] writes of this connection are under way; `Forbidden` for a write as
     /// somebody else.
     pub fn submit(&self, reference: u64, write: Write) -> Result<(), Error> {
-        if write.actor != crate::Actor::User(self.device.identity.user) {
+        if write.actor != crate::Actor::User(self.device.user) {
             return Err(Error::forbidden("a connection writes as its own user only"));
         }
         if !self.device.begin(self.node.limits().in_flight) {
@@ -59,30 +85,100 @@ impl Connection {
         Ok(())
     }
 
-    /// From these cursors on: for each log, what follows the cursor is delivered, page by page as this connection drains,
-    /// then live, without hole or double. Give the user's own log first: it tells which conversations changed hands. Logs
-    /// that are not named are live from now on.
+    /// Tells the other members who are connected, on any node, what this user does now, such as typing. Never stored, and
+    /// lossy: it is dropped where there is no room, and after 5 s. Within a device's queue a newer one of the same kind takes
+    /// an older one's place.
     ///
     /// # Errors
-    /// `Invalid` with more than [`crate::Limits::cursors`] logs under way, or one named twice.
-    pub fn resume(&mut self, cursors: Vec<(LogId, Seq)>) -> Result<(), Error> {
-        if self.catching.len() + cursors.len() > self.node.limits().cursors {
-            return Err(Error::invalid("too many logs to resume at once"));
-        }
-        if super::logs_named_twice(&cursors)
-            || cursors.iter().any(|(log, _)| self.is_catching(*log))
-        {
-            return Err(Error::invalid("a log is named twice"));
-        }
-        for (log, cursor) in cursors {
-            self.device.catch_up(log, cursor);
-            self.catching.push_back((log, cursor));
-        }
-        Ok(())
+    /// `NotFound` unless this user is a member now; `Forbidden` when the other one of a direct conversation blocked them, as
+    /// far as that is known already; `Invalid` for a kind not of 1 to 64 bytes, or too large data; `RateLimited` above
+    /// [`crate::Limits::signal_rate`]; `Busy` when too many are under way on this node.
+    pub fn signal(
+        &self,
+        conversation: ConversationId,
+        kind: &str,
+        data: Option<Data>,
+    ) -> Result<(), Error> {
+        self.node.hub.signal(&self.device, conversation, kind, data)
     }
 
-    fn is_catching(&self, log: LogId) -> bool {
-        self.catching.iter().any(|(other, _)| *other == log)
+    /// Marks a conversation as read, or delivered to this device, up to a seq; a higher one than the head means the head.
+    /// Marks are gathered: the highest is written, at most once a second for each conversation, and only then told to the
+    /// other members ([`Item::Receipt`], up to [`crate::Limits::receipts_to`] of them). No policy is asked.
+    ///
+    /// # Errors
+    /// `NotFound` unless this user is a member now; `Busy` when more than 1,000 conversations of this user, or 65,536 marks
+    /// of this node, wait; `Unavailable` while draining.
+    pub fn mark(
+        &self,
+        conversation: ConversationId,
+        read: Option<Seq>,
+        delivered: Option<Seq>,
+    ) -> Result<(), Error> {
+        self.node.open()?;
+        let user = self.device.user;
+        self.node.hub.is_live(user, conversation)?;
+        let (read, delivered) = (read.unwrap_or(0), delivered.unwrap_or(0));
+        if read == 0 && delivered == 0 {
+            return Ok(());
+        }
+        self.node
+            .hub
+            .marks
+            .add((user, conversation), read, delivered)
+    }
+
+    /// Replaces the set of users whose presence this device is told: the present state of those who are new in it comes as
+    /// [`Item::Presence`] (within a second, when other nodes have to be asked), then each change. Who blocked this user is
+    /// told to be offline. Of several calls the latest counts; dropping the future leaves open whether it does.
+    ///
+    /// # Errors
+    /// Nothing changes: `NotFound` when one of them is nobody this user may know ([`crate::Chat::known_user`]); `Invalid`
+    /// with more than [`crate::Limits::presence`]; `Unavailable`.
+    pub fn watch(
+        &self,
+        users: Vec<UserId>,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (node, device) = (Arc::clone(&self.node), Arc::clone(&self.device));
+        let turn = device.watch_turn();
+        async move { node.hub.watch_users(device, turn, users).await }
+    }
+
+    /// From these cursors on: for each log, what follows the cursor is delivered, page by page as this connection drains,
+    /// then live, without hole or double; above [`crate::Limits::resume_gap`] a log is answered with [`Item::Resync`]. The
+    /// user's own log comes first: it tells which conversations changed hands. May be called again while earlier logs are
+    /// under way. Logs that are not named are live from now on.
+    ///
+    /// # Errors
+    /// `Invalid` with more than [`crate::Limits::cursors`] logs in one call or 10,001 under way, or one named twice.
+    pub fn resume(&mut self, mut cursors: Vec<(LogId, Seq)>) -> Result<(), Error> {
+        let under_way = self.catching.len() + cursors.len();
+        if cursors.len() > self.node.limits().cursors || under_way as u64 > fixed::CONVERSATIONS + 1
+        {
+            return Err(Error::invalid("too many logs to resume at once"));
+        }
+        if super::logs_named_twice(&cursors) || self.device.resumes_any(&cursors) {
+            return Err(Error::invalid("a log is named twice"));
+        }
+        self.device.catch_up(&cursors);
+        let own = LogId::User(self.device.user);
+        cursors.sort_by_key(|(log, _)| *log != own);
+        for (log, cursor) in cursors {
+            let catching = Catching {
+                log,
+                cursor,
+                is_compared: false,
+                is_away: false,
+            };
+            if log == own {
+                // What is being read of the first one goes on.
+                let place = usize::from(self.reading.is_some()).min(self.catching.len());
+                self.catching.insert(place, catching);
+            } else {
+                self.catching.push_back(catching);
+            }
+        }
+        Ok(())
     }
 
     /// Waits until something is there and moves all of it to `items`, so that one write can take it. Cancel safe.
@@ -97,23 +193,24 @@ impl Connection {
             return queued;
         }
         // Nothing is queued: time for a page of what was missed.
-        while let Some((log, cursor)) = self.catching.front().copied() {
-            let reading = self.reading.get_or_insert_with(|| {
-                let (node, viewer) = (Arc::clone(&self.node), self.device.identity.viewer());
-                Box::pin(async move {
-                    let page = node
-                        .hub
-                        .store
-                        .log(viewer, log, cursor, node.limits().page)
-                        .await;
-                    Read::Page(log, page)
-                })
-            });
+        while !self.catching.is_empty() {
+            if self.reading.is_none() {
+                self.reading = self.next_read();
+            }
+            let Some(reading) = &mut self.reading else {
+                break;
+            };
             let Poll::Ready(read) = reading.as_mut().poll(cx) else {
                 return Poll::Pending;
             };
             self.reading = None;
             match read {
+                Read::Compared(Ok(unchanged)) => {
+                    // In the order of the queue.
+                    let mut unchanged = unchanged.into_iter().peekable();
+                    self.catching
+                        .retain(|catching| unchanged.next_if_eq(&catching.log).is_none());
+                }
                 Read::Page(log, Ok(page)) => {
                     if self.take_page(log, page, items) {
                         return Poll::Ready(());
@@ -121,45 +218,89 @@ impl Connection {
                 }
                 Read::Page(log, Err(error)) if error.kind() == ErrorKind::NotFound => {
                     self.catching.pop_front();
-                    self.device.go_live(log, None);
+                    self.device.let_be(log);
                     items.push(Item::Resync { log, seq: 0 });
                     return Poll::Ready(());
                 }
-                Read::Page(_, Err(_)) => {
+                Read::Page(_, Err(_)) | Read::Compared(Err(_)) => {
                     self.catching.clear();
                     self.device.close(Closed::Unavailable);
                     return self.device.poll(cx, items);
                 }
                 // More was committed meanwhile: another page.
-                Read::Live(false) => {}
-                Read::Live(true) => {
+                Read::Standing(Standing::Behind) => {}
+                Read::Standing(Standing::Live) => {
                     self.catching.pop_front();
+                }
+                // Maybe since the last page: what is up to there is read once more.
+                Read::Standing(Standing::Away) => {
+                    let log = self.catching.front_mut().map(|catching| {
+                        let was_away = std::mem::replace(&mut catching.is_away, true);
+                        was_away.then_some(catching.log)
+                    });
+                    if let Some(Some(log)) = log {
+                        self.catching.pop_front();
+                        self.device.let_be(log);
+                    }
                 }
             }
         }
         self.device.poll(cx, items)
     }
 
+    /// What has to be read next: heads, as long as some were not compared, else a page of the first log.
+    fn next_read(&mut self) -> Option<Pin<Box<dyn Future<Output = Read> + Send>>> {
+        let (node, device) = (Arc::clone(&self.node), Arc::clone(&self.device));
+        let first = self.catching.front()?;
+        if first.is_compared {
+            let (log, cursor, viewer) = (first.log, first.cursor, device.viewer());
+            return Some(Box::pin(async move {
+                let page = node.limits().page;
+                Read::Page(log, node.hub.store.log(viewer, log, cursor, page).await)
+            }));
+        }
+        let new = self.catching.iter_mut().filter(|next| !next.is_compared);
+        let cursors: Vec<(LogId, Seq)> = new
+            .take(COMPARED)
+            .map(|next| {
+                next.is_compared = true;
+                (next.log, next.cursor)
+            })
+            .collect();
+        Some(Box::pin(async move {
+            Read::Compared(node.hub.unchanged(cursors, &device).await)
+        }))
+    }
+
     /// Passes on a page; true when it held something. At the end of the log, asks to go live.
     fn take_page(&mut self, log: LogId, page: LogPage, items: &mut Vec<Item>) -> bool {
         let before = items.len();
-        let Some((_, cursor)) = self.catching.front_mut() else {
+        let Some(Catching { cursor, .. }) = self.catching.front_mut() else {
             return false;
         };
-        if let Some(seq) = page.resync {
-            items.push(Item::Resync { log, seq });
-            *cursor = seq;
+        if page.head.saturating_sub(page.resync.unwrap_or(*cursor)) > self.node.limits().resume_gap
+        {
+            items.push(Item::Resync {
+                log,
+                seq: page.head,
+            });
+            *cursor = page.head;
+        } else {
+            if let Some(seq) = page.resync {
+                items.push(Item::Resync { log, seq });
+                *cursor = seq;
+            }
+            if let Some((last, _)) = page.entries.last() {
+                *cursor = *last;
+            }
+            self.node.hub.recent.items(log, page.entries, items);
         }
-        if let Some((last, _)) = page.entries.last() {
-            *cursor = *last;
-        }
-        self.node.hub.recent.items(log, page.entries, items);
         let cursor = *cursor;
         self.device.caught(log, cursor);
         if cursor >= page.head {
             let (node, device) = (Arc::clone(&self.node), Arc::clone(&self.device));
             self.reading = Some(Box::pin(async move {
-                Read::Live(node.hub.go_live(log, &device).await)
+                Read::Standing(node.hub.go_live(log, &device).await)
             }));
         }
         items.len() > before

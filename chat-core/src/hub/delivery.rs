@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::{Committed, Error, Event, LogId, Seq};
+use super::{Receipt, Signal};
+use crate::{Committed, Error, Event, LogId, Seq, UserId};
 
 /// How many wire formats a [`Delivery`] can hold.
 pub(crate) const FORMATS: usize = 4;
@@ -13,12 +14,22 @@ pub(crate) const FORMATS: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format(pub(crate) usize);
 
+/// The encodings of one thing, each filled by the first who asks.
+#[derive(Debug, Default)]
+pub(super) struct Frames([OnceLock<Bytes>; FORMATS]);
+
+impl Frames {
+    pub(super) fn get(&self, format: Format, encode: impl FnOnce() -> Bytes) -> Bytes {
+        self.0[format.0].get_or_init(encode).clone()
+    }
+}
+
 /// One event on its way to all who may see it: encoded once for each wire format, then shared.
 #[derive(Debug)]
 pub struct Delivery {
     /// The event.
     pub event: Event,
-    frames: [OnceLock<Bytes>; FORMATS],
+    frames: Frames,
     hidden: OnceLock<Arc<Hidden>>,
 }
 
@@ -26,7 +37,7 @@ impl Delivery {
     pub(crate) fn new(event: Event) -> Arc<Self> {
         Arc::new(Self {
             event,
-            frames: Default::default(),
+            frames: Frames::default(),
             hidden: OnceLock::new(),
         })
     }
@@ -39,9 +50,7 @@ impl Delivery {
 
     /// The encoding in a format: `encode` runs once for the first who asks, all others share its bytes.
     pub fn frame(&self, format: Format, encode: impl FnOnce(&Event) -> Bytes) -> Bytes {
-        self.frames[format.0]
-            .get_or_init(|| encode(&self.event))
-            .clone()
+        self.frames.get(format, || encode(&self.event))
     }
 
     /// What those are told who may only know that there is something.
@@ -72,7 +81,7 @@ pub struct Hidden {
     pub log: LogId,
     /// The event's place there.
     pub seq: Seq,
-    frames: [OnceLock<Bytes>; FORMATS],
+    frames: Frames,
 }
 
 impl Hidden {
@@ -80,15 +89,13 @@ impl Hidden {
         Arc::new(Self {
             log,
             seq,
-            frames: Default::default(),
+            frames: Frames::default(),
         })
     }
 
     /// See [`Delivery::frame`].
     pub fn frame(&self, format: Format, encode: impl FnOnce(LogId, Seq) -> Bytes) -> Bytes {
-        self.frames[format.0]
-            .get_or_init(|| encode(self.log, self.seq))
-            .clone()
+        self.frames.get(format, || encode(self.log, self.seq))
     }
 }
 
@@ -113,16 +120,31 @@ pub enum Item {
         /// Why.
         error: Box<Error>,
     },
-    /// This log cannot be resumed from the given cursor: load it afresh, what follows `seq` is sent. 0: it does not exist for
-    /// this user.
+    /// This log cannot be resumed from the given cursor, or too much lies between: load it afresh, what follows `seq` is
+    /// sent. 0: it does not exist for this user.
     Resync {
         /// Which log.
         log: LogId,
         /// Up to here nothing is sent.
         seq: Seq,
     },
+    /// Somebody does something that is not stored. Lossy: not kept for slow readers, and not told when it is too late.
+    Signal(Arc<Signal>),
+    /// How far somebody else has read and received.
+    Receipt(Arc<Receipt>),
+    /// Somebody came or went whom this device watches.
+    Presence(Presence),
     /// The connection is over; nothing follows.
     Closed(Closed),
+}
+
+/// Whether a user has a device connected, on whichever node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Presence {
+    /// Who.
+    pub user: UserId,
+    /// Connected, or not for [`crate::Limits::presence_grace`].
+    pub online: bool,
 }
 
 /// Why a connection ended.

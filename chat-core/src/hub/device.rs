@@ -1,11 +1,18 @@
 //! The shared half of a connection: its bounded queue, and what it still has to catch up with.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::{Closed, Delivery, Item};
-use crate::{Identity, Limits, LogId, Seq, Write};
+use tokio::time::Instant;
+
+use super::signal::LIFE;
+use super::{Closed, Delivery, Item, Presence, Receipt, Signal};
+use crate::{Error, Identity, Limits, LogId, Seq, UserId, Viewer, Write};
+
+/// Signals that wait for a device, and their bytes: what does not fit is dropped.
+const SIGNALS: usize = 32;
+const SIGNAL_BYTES: usize = 64 << 10;
 
 /// Locks; a panic elsewhere while it was held cannot have left these plain values half changed in a way that matters.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -14,72 +21,213 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// One connected device as the hub sees it.
 pub(crate) struct Device {
-    pub(crate) identity: Identity,
+    pub(crate) user: UserId,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    identity: Identity,
+    /// When it is closed, by the clock of this node.
+    deadline: Option<Instant>,
     items: VecDeque<Item>,
     bytes: usize,
+    /// Each with the time it was sent; one of each kind of a user in a conversation.
+    signals: Vec<(Instant, Arc<Signal>)>,
     waker: Option<Waker>,
     closed: bool,
     in_flight: usize,
-    catching: Vec<Catching>,
+    catching: BTreeMap<LogId, Catching>,
     /// Submitted writes that wait for policy, in order; `running`: a task works them off.
     submitted: VecDeque<(u64, Write)>,
     running: bool,
+    /// Whose presence it is told, ascending, and which call said so.
+    watching: Vec<UserId>,
+    watch_turn: u64,
 }
 
 /// A log that this device resumes.
 #[derive(Clone, Copy, Debug)]
 struct Catching {
-    log: LogId,
     /// Delivered up to here.
     cursor: Seq,
     /// Live events after the cursor are delivered.
     live: bool,
 }
 
+/// How a device stands to a log it resumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It gets what follows.
+    Live,
+    /// More has passed meanwhile.
+    Behind,
+    /// The user is not live on it.
+    Away,
+}
+
 impl Device {
     pub(crate) fn new(identity: Identity) -> Arc<Self> {
         Arc::new(Self {
-            identity,
-            state: Mutex::default(),
+            user: identity.user,
+            state: Mutex::new(State {
+                identity,
+                deadline: None,
+                items: VecDeque::new(),
+                bytes: 0,
+                signals: Vec::new(),
+                waker: None,
+                closed: false,
+                in_flight: 0,
+                catching: BTreeMap::new(),
+                submitted: VecDeque::new(),
+                running: false,
+                watching: Vec::new(),
+                watch_turn: 0,
+            }),
         })
     }
 
-    /// A live event. The shard of its log calls this in the log's order.
-    pub(crate) fn deliver(&self, delivery: &Arc<Delivery>, hidden: bool, limits: &Limits) {
+    pub(crate) fn identity(&self) -> Identity {
+        lock(&self.state).identity
+    }
+
+    pub(crate) fn viewer(&self) -> Viewer {
+        self.identity().viewer()
+    }
+
+    /// From now on it is this login's. Gives back when it ended before.
+    pub(crate) fn renew(
+        &self,
+        identity: Identity,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Instant>, Error> {
+        let mut state = lock(&self.state);
+        if (identity.user, identity.reach) != (state.identity.user, state.identity.reach) {
+            return Err(Error::forbidden(
+                "a connection goes on for the same user and reach only",
+            ));
+        }
+        state.identity = identity;
+        Ok(std::mem::replace(&mut state.deadline, deadline))
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        lock(&self.state).deadline
+    }
+
+    /// Live events, consecutive ones of a log. The log's shard calls this in the log's order.
+    pub(crate) fn deliver(
+        &self,
+        run: &[Arc<Delivery>],
+        is_hidden: impl Fn(&Delivery) -> bool,
+        limits: &Limits,
+    ) {
+        self.change(|state| {
+            for delivery in run {
+                if !state.is_due(delivery) {
+                    continue;
+                }
+                state.bytes += delivery.size();
+                let item = if is_hidden(delivery) {
+                    Item::Hidden(delivery.hidden())
+                } else {
+                    Item::Event(Arc::clone(delivery))
+                };
+                if !state.push_within(item, limits) {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// A signal: dropped where there is no room, or a newer one takes its place.
+    pub(crate) fn signal(&self, signal: &Arc<Signal>, sent: Instant) {
+        self.change(|state| {
+            state
+                .signals
+                .retain(|(sent, old)| !signal.replaces(old) && sent.elapsed() < LIFE);
+            let bytes: usize = state.signals.iter().map(|(_, signal)| signal.size()).sum();
+            if state.signals.len() < SIGNALS && bytes + signal.size() <= SIGNAL_BYTES {
+                state.signals.push((sent, Arc::clone(signal)));
+            }
+        });
+    }
+
+    /// A receipt; a newer one of the same member takes its place.
+    pub(crate) fn receipt(&self, receipt: &Arc<Receipt>, limits: &Limits) {
+        self.change(|state| {
+            let place = (receipt.conversation, receipt.user);
+            for item in &mut state.items {
+                if let Item::Receipt(old) = item
+                    && (old.conversation, old.user) == place
+                {
+                    *old = Arc::clone(receipt);
+                    return;
+                }
+            }
+            state.bytes += size_of::<Receipt>();
+            state.push_within(Item::Receipt(Arc::clone(receipt)), limits);
+        });
+    }
+
+    /// Somebody came or went. Bounded by how many are watched: a newer word takes the older one's place.
+    pub(crate) fn presence(&self, presence: Presence) {
+        self.change(|state| {
+            for item in &mut state.items {
+                if let Item::Presence(old) = item
+                    && old.user == presence.user
+                {
+                    *old = presence;
+                    return;
+                }
+            }
+            state.items.push_back(Item::Presence(presence));
+        });
+    }
+
+    /// Takes a turn to say who is watched: of several the latest counts.
+    pub(crate) fn watch_turn(&self) -> u64 {
+        let mut state = lock(&self.state);
+        state.watch_turn = state.watch_turn.saturating_add(1);
+        state.watch_turn
+    }
+
+    /// Whose presence it is told, ascending.
+    pub(super) fn watching(&self) -> Vec<UserId> {
+        lock(&self.state).watching.clone()
+    }
+
+    /// Sets whose presence it is told and gives back who they were; `None` when a later call came first.
+    pub(super) fn set_watching(&self, turn: u64, users: Vec<UserId>) -> Option<Vec<UserId>> {
+        let mut state = lock(&self.state);
+        (turn == state.watch_turn).then(|| std::mem::replace(&mut state.watching, users))
+    }
+
+    pub(super) fn watch_less(&self, users: &[UserId]) {
+        lock(&self.state)
+            .watching
+            .retain(|user| !users.contains(user));
+    }
+
+    pub(super) fn has_watched(&self) -> bool {
+        lock(&self.state).watch_turn > 0
+    }
+
+    /// It watches nobody any more, whatever is under way.
+    pub(super) fn end_watching(&self) -> Vec<UserId> {
+        let mut state = lock(&self.state);
+        state.watch_turn = u64::MAX;
+        std::mem::take(&mut state.watching)
+    }
+
+    /// Changes what is queued, unless it is closed, and wakes the owner when something is there.
+    fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = lock(&self.state);
         if state.closed {
             return;
         }
-        if !state.catching.is_empty() {
-            let (log, seq) = (delivery.event.log, delivery.event.seq);
-            if let Some(place) = state
-                .catching
-                .iter()
-                .position(|catching| catching.log == log)
-            {
-                if !state.catching[place].live || seq <= state.catching[place].cursor {
-                    return;
-                }
-                state.catching.swap_remove(place);
-            }
-        }
-        state.bytes += delivery.size();
-        if state.items.len() >= limits.queue_items || state.bytes > limits.queue_bytes {
-            // All it missed is in the store: it may resume.
-            state.items.clear();
-            state.finish(Closed::Slow);
-            return;
-        }
-        state.push(if hidden {
-            Item::Hidden(delivery.hidden())
-        } else {
-            Item::Event(Arc::clone(delivery))
-        });
+        change(&mut state);
+        state.wake();
     }
 
     /// The outcome of a submitted write. Not bounded by the queue but by what may be in flight.
@@ -87,13 +235,16 @@ impl Device {
         let mut state = lock(&self.state);
         state.in_flight = state.in_flight.saturating_sub(1);
         if !state.closed {
-            state.push(item);
+            state.items.push_back(item);
+            state.wake();
         }
     }
 
     /// Ends the connection behind what is queued already.
     pub(crate) fn close(&self, why: Closed) {
-        lock(&self.state).finish(why);
+        let mut state = lock(&self.state);
+        state.finish(why);
+        state.wake();
     }
 
     /// Takes a place among the writes in flight.
@@ -127,62 +278,76 @@ impl Device {
         next
     }
 
-    /// From now on this log comes by resuming. Live events of it that are queued already are taken back.
-    pub(crate) fn catch_up(&self, log: LogId, cursor: Seq) {
+    /// From now on these logs come by resuming. Live events of them that are queued already are taken back.
+    pub(crate) fn catch_up(&self, logs: &[(LogId, Seq)]) {
         let mut state = lock(&self.state);
+        let state = &mut *state;
+        for (log, cursor) in logs {
+            let (cursor, live) = (*cursor, false);
+            state.catching.insert(*log, Catching { cursor, live });
+        }
+        let catching = &state.catching;
+        let is_caught_up = |log: &LogId| catching.get(log).is_some_and(|catching| !catching.live);
         state.items.retain(|item| match item {
-            Item::Event(delivery) => delivery.event.log != log,
-            Item::Hidden(hidden) => hidden.log != log,
+            Item::Event(delivery) => !is_caught_up(&delivery.event.log),
+            Item::Hidden(hidden) => !is_caught_up(&hidden.log),
             _ => true,
-        });
-        state.catching.retain(|catching| catching.log != log);
-        state.catching.push(Catching {
-            log,
-            cursor,
-            live: false,
         });
     }
 
     /// Delivered up to here by resuming.
     pub(crate) fn caught(&self, log: LogId, cursor: Seq) {
-        if let Some(catching) = lock(&self.state)
-            .catching
-            .iter_mut()
-            .find(|catching| catching.log == log)
-        {
+        if let Some(catching) = lock(&self.state).catching.get_mut(&log) {
             catching.cursor = cursor;
         }
     }
 
-    /// The log's gate stands at `last` (`None`: this user is not live on it): goes live if nothing lies between. The shard calls this between two deliveries.
-    pub(crate) fn go_live(&self, log: LogId, last: Option<Seq>) -> bool {
-        let mut state = lock(&self.state);
-        let place = state
-            .catching
-            .iter()
-            .position(|catching| catching.log == log);
-        let Some(place) = place else { return true };
-        let cursor = state.catching[place].cursor;
-        match last {
-            Some(last) if last > cursor => return false,
-            // The store was read ahead of the gate: what comes twice is left out.
-            Some(last) if last < cursor => state.catching[place].live = true,
-            _ => drop(state.catching.swap_remove(place)),
-        }
-        true
+    /// Whether one of these logs is being resumed.
+    pub(crate) fn resumes_any(&self, logs: &[(LogId, Seq)]) -> bool {
+        let state = lock(&self.state);
+        let is_resumed = |catching: &Catching| !catching.live;
+        logs.iter()
+            .any(|(log, _)| state.catching.get(log).is_some_and(is_resumed))
     }
 
-    /// Moves all that is queued to `items`; pending, with the waker kept, when there is nothing.
+    /// The log's gate stands at `last` (`None`: this user is not live on it): goes live if nothing lies between. The shard
+    /// calls this between two deliveries.
+    pub(crate) fn go_live(&self, log: LogId, last: Option<Seq>) -> Standing {
+        let mut state = lock(&self.state);
+        let Some(last) = last else {
+            return Standing::Away;
+        };
+        match state.catching.get_mut(&log) {
+            Some(catching) if last > catching.cursor => return Standing::Behind,
+            // The store was read ahead of the gate: what comes twice is left out.
+            Some(catching) if last < catching.cursor => catching.live = true,
+            Some(_) => drop(state.catching.remove(&log)),
+            None => {}
+        }
+        Standing::Live
+    }
+
+    /// A log is resumed no longer: what comes live is delivered.
+    pub(crate) fn let_be(&self, log: LogId) {
+        lock(&self.state).catching.remove(&log);
+    }
+
+    /// Moves all that is queued to `items`; pending, with the waker kept, when there is nothing. Signals come first, so
+    /// that none comes behind the event that removes this user.
     pub(crate) fn poll(&self, cx: &mut Context<'_>, items: &mut Vec<Item>) -> Poll<()> {
         let mut state = lock(&self.state);
-        if state.items.is_empty() {
+        let before = items.len();
+        let signals = std::mem::take(&mut state.signals).into_iter();
+        let in_time = signals.filter(|(sent, _)| sent.elapsed() < LIFE);
+        items.extend(in_time.map(|(_, signal)| Item::Signal(signal)));
+        items.extend(state.items.drain(..));
+        if items.len() == before {
             match &mut state.waker {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
             return Poll::Pending;
         }
-        items.extend(state.items.drain(..));
         state.bytes = 0;
         if state.items.capacity() > 8 {
             // An idle connection holds no buffer.
@@ -193,16 +358,46 @@ impl Device {
 }
 
 impl State {
-    fn push(&mut self, item: Item) {
+    /// Whether a live event is to be delivered: not if its log is being resumed.
+    fn is_due(&mut self, delivery: &Delivery) -> bool {
+        if self.catching.is_empty() {
+            return true;
+        }
+        let (log, seq) = (delivery.event.log, delivery.event.seq);
+        match self.catching.get(&log) {
+            Some(catching) if !catching.live || seq <= catching.cursor => false,
+            Some(_) => {
+                self.catching.remove(&log);
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Queues an item whose bytes are counted already; false when that was too much.
+    fn push_within(&mut self, item: Item, limits: &Limits) -> bool {
+        if self.items.len() >= limits.queue_items || self.bytes > limits.queue_bytes {
+            // All it missed is in the store: it may resume.
+            self.items.clear();
+            self.finish(Closed::Slow);
+            return false;
+        }
         self.items.push_back(item);
-        if let Some(waker) = self.waker.take() {
+        true
+    }
+
+    fn wake(&mut self) {
+        if (!self.items.is_empty() || !self.signals.is_empty())
+            && let Some(waker) = self.waker.take()
+        {
             waker.wake();
         }
     }
 
     fn finish(&mut self, why: Closed) {
         if !std::mem::replace(&mut self.closed, true) {
-            self.push(Item::Closed(why));
+            self.signals = Vec::new();
+            self.items.push_back(Item::Closed(why));
         }
     }
 }

@@ -7,8 +7,11 @@ mod connection;
 mod delivery;
 mod device;
 mod gate;
+mod presence;
+mod receipts;
 mod recent;
 mod shard;
+mod signal;
 mod upkeep;
 mod users;
 
@@ -18,14 +21,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 pub use connection::Connection;
-pub use delivery::{Closed, Delivery, Format, Hidden, Item};
-pub(crate) use device::{Device, lock};
+pub use delivery::{Closed, Delivery, Format, Hidden, Item, Presence};
+pub(crate) use device::{Device, Standing, lock};
+pub use receipts::Receipt;
+pub(crate) use receipts::moves_marks;
 pub(crate) use shard::{Answer, Command};
+pub use signal::Signal;
 
+use tokio::time::Instant;
+
+use crate::rate::Rates;
 use crate::rules::{Row, RowKey};
 use crate::{
-    Bus, Committed, Error, Event, Hint, Identity, Limits, LogId, LoginId, Ranges, Seq, Store,
-    UserId,
+    Bus, Committed, Error, Event, EventKind, Hint, Identity, Limits, LogId, LoginId, Ranges, Seq,
+    Store, UserId,
 };
 use shard::{Shard, Subscribe};
 use users::{OnlineUser, Users};
@@ -40,7 +49,18 @@ pub(crate) struct Hub {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) bus: Option<Arc<dyn Bus>>,
+    /// Tells this node's hints from others'.
+    node: u64,
+    /// What this node's hints count time from.
+    started: Instant,
     users: Users,
+    pub(crate) marks: receipts::Marks,
+    receipts: Arc<receipts::Receipts>,
+    presences: presence::Presences,
+    signal_rates: Rates,
+    signal_room: Arc<Semaphore>,
+    believed: signal::Believed,
+    clocks: signal::Clocks,
     pub(crate) recent: recent::Recent,
     shards: Vec<mpsc::UnboundedSender<Command>>,
     room: Arc<Semaphore>,
@@ -64,11 +84,22 @@ impl Hub {
             .clamp(1, 16);
         let (shards, receivers): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
+        let mut node = [0; 8];
+        crate::random(&mut node);
         let hub = Arc::new(Self {
             store,
             limits,
             bus,
+            node: u64::from_ne_bytes(node),
+            started: Instant::now(),
             users: Users::default(),
+            marks: receipts::Marks::default(),
+            receipts: Arc::default(),
+            presences: presence::Presences::default(),
+            signal_rates: Rates::default(),
+            signal_room: Arc::new(Semaphore::new(signal::ROOM)),
+            believed: signal::Believed::default(),
+            clocks: signal::Clocks::default(),
             recent: recent::Recent::default(),
             shards,
             room: Arc::new(Semaphore::new(ROOM)),
@@ -82,6 +113,7 @@ impl Hub {
             tokio::spawn(Shard::run(Arc::clone(&hub), commands.clone(), receive));
         }
         upkeep::start(&hub);
+        receipts::start(&hub);
         hub
     }
 
@@ -136,6 +168,15 @@ impl Hub {
         let mut runs: Vec<(LogId, Vec<Arc<Delivery>>)> = Vec::with_capacity(1);
         for event in events {
             let log = event.log;
+            if let (EventKind::Blocked { user, on }, LogId::User(by)) = (&event.kind, log) {
+                // Whom it concerns may be connected where the one who blocks is not.
+                self.blocked(by, *user, *on);
+                self.tell(|| Hint::Blocked {
+                    by,
+                    user: *user,
+                    on: *on,
+                });
+            }
             let delivery = self.recent.delivery(event);
             self.hint(&delivery);
             match runs.last_mut().filter(|(last, _)| *last == log) {
@@ -186,6 +227,13 @@ impl Hub {
         }
     }
 
+    /// Tells the other nodes, if there is a bus.
+    fn tell(&self, hint: impl FnOnce() -> Hint) {
+        if let Some(bus) = &self.bus {
+            bus.publish(&hint());
+        }
+    }
+
     /// Compares logs with the store; at most 1,000.
     async fn look(&self, logs: &[LogId]) {
         match self
@@ -216,7 +264,10 @@ impl Hub {
         identity: Identity,
     ) -> Result<Arc<Device>, Error> {
         let device = Device::new(identity);
-        let (user, oldest) = self.users.add(&device, self.limits.connections);
+        let (user, is_first, oldest) = self.users.add(&device, self.limits.connections);
+        if is_first {
+            self.moved(user.id, true);
+        }
         if self.connections.fetch_add(1, Ordering::Relaxed) == 0 {
             self.arrived.notify_one();
         }
@@ -266,7 +317,9 @@ impl Hub {
 
     /// Takes a device away.
     pub(crate) fn disconnect(&self, device: &Arc<Device>) {
+        self.watch_none(device);
         if let Some(user) = self.users.remove(device) {
+            self.moved(user.id, false);
             let logs: Vec<LogId> = lock(&user.logs).iter().map(|(log, _)| *log).collect();
             for log in logs {
                 self.send(
@@ -287,7 +340,7 @@ impl Hub {
     pub(crate) fn close(&self, user: UserId, login: Option<LoginId>, why: Closed) {
         if let Some(user) = self.users.get(user) {
             for device in lock(&user.devices).iter() {
-                if login.is_none() || device.identity.login == login {
+                if login.is_none() || device.identity().login == login {
                     device.close(why);
                 }
             }
@@ -299,7 +352,7 @@ impl Hub {
         if let Some(user) = self.users.get(user) {
             for device in lock(&user.devices).iter() {
                 if device
-                    .identity
+                    .identity()
                     .login
                     .is_some_and(|id| Some(id) == login || id.get() < before)
                 {
@@ -337,8 +390,12 @@ impl Hub {
         }
     }
 
-    /// Whether a device may go live on a log it caught up with.
-    async fn go_live(&self, log: LogId, device: &Arc<Device>) -> bool {
+    /// How a device stands to a log it caught up with; live if nothing lies between.
+    async fn go_live(&self, log: LogId, device: &Arc<Device>) -> Standing {
+        self.ask_live(log, device).await.unwrap_or(Standing::Live)
+    }
+
+    fn ask_live(&self, log: LogId, device: &Arc<Device>) -> oneshot::Receiver<Standing> {
         let (reply, answer) = oneshot::channel();
         self.send(
             log,
@@ -348,7 +405,30 @@ impl Hub {
                 reply,
             },
         );
-        answer.await.unwrap_or(true)
+        answer
+    }
+
+    /// Of logs that a device resumes, at most 1,000, those that end at the cursor: it is live on them when this returns.
+    async fn unchanged(
+        &self,
+        cursors: Vec<(LogId, Seq)>,
+        device: &Arc<Device>,
+    ) -> Result<Vec<LogId>, Error> {
+        let heads = cursors.iter().map(|(log, _)| RowKey::Head(*log)).collect();
+        let rows = self.store.rows(heads).await?;
+        let mut asked = Vec::new();
+        for ((log, cursor), row) in cursors.into_iter().zip(rows) {
+            if matches!(row, Some(Row::Head(head)) if head.seq == cursor) {
+                asked.push((log, self.ask_live(log, device)));
+            }
+        }
+        let mut unchanged = Vec::with_capacity(asked.len());
+        for (log, answer) in asked {
+            if answer.await == Ok(Standing::Live) {
+                unchanged.push(log);
+            }
+        }
+        Ok(unchanged)
     }
 
     pub(crate) fn format(&self) -> Result<Format, Error> {

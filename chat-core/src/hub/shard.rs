@@ -9,13 +9,17 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::device::{Device, lock};
 use super::gate::Hole;
+use super::signal::Signalled;
 use super::users::OnlineUser;
-use super::{Closed, Delivery, Hub, Item};
+use super::{Closed, Delivery, Hub, Item, Receipt, Standing};
 use crate::rules::{Row, RowKey};
 use crate::{ConversationId, EventKind, LogId, Ranges, Seq, UserId};
 
 /// After so many devices a fan-out lets other tasks run.
 const BATCH: usize = 512;
+
+/// Commands that are looked at together: what follows one another in a log goes out together.
+const COMMANDS: usize = 64;
 
 /// What a shard is asked to do.
 pub(crate) enum Command {
@@ -25,6 +29,14 @@ pub(crate) enum Command {
         events: Vec<Arc<Delivery>>,
         answer: Option<Answer>,
         room: Option<OwnedSemaphorePermit>,
+    },
+    /// Somebody does something that is not stored.
+    Signal { log: LogId, signalled: Signalled },
+    /// A mark, and where the log stood when it was read.
+    Receipt {
+        log: LogId,
+        receipt: Arc<Receipt>,
+        seen: Seq,
     },
     /// A log has at least this seq.
     Hint { log: LogId, seq: Seq },
@@ -44,7 +56,7 @@ pub(crate) enum Command {
     GoLive {
         log: LogId,
         device: Arc<Device>,
-        reply: oneshot::Sender<bool>,
+        reply: oneshot::Sender<Standing>,
     },
     /// A hole was read from the store, or could not be.
     Fetched {
@@ -81,7 +93,7 @@ pub(super) struct OpenLog {
     /// Delivered up to here.
     pub(super) last: Seq,
     /// Memberships read at this seq or later still hold: nobody left since.
-    settled: Seq,
+    pub(super) settled: Seq,
     subscribers: Vec<Subscriber>,
     pub(super) hole: Option<Box<Hole>>,
 }
@@ -91,6 +103,14 @@ struct Subscriber {
     ranges: Visible,
     /// Live after this seq: what came before they joined may still have to pass.
     after: Seq,
+}
+
+impl Subscriber {
+    /// Whether an event, or the message it is about, lies outside of what they may see.
+    fn hides(&self, delivery: &Delivery) -> bool {
+        let hides = |seq| !self.ranges.contains(seq);
+        hides(delivery.event.seq) || delivery.event.kind.target().is_some_and(hides)
+    }
 }
 
 /// [`Ranges`], small in the usual case.
@@ -141,40 +161,73 @@ impl Shard {
             commands,
             logs: HashMap::new(),
         };
-        while let Some(command) = receive.recv().await {
-            match command {
-                Command::Publish {
-                    log,
-                    events,
-                    answer,
-                    room,
-                } => {
-                    shard.publish(log, events, answer).await;
-                    drop(room);
+        let mut received = Vec::with_capacity(COMMANDS);
+        while receive.recv_many(&mut received, COMMANDS).await > 0 {
+            let mut commands = received.drain(..).peekable();
+            while let Some(command) = commands.next() {
+                match command {
+                    Command::Publish {
+                        log,
+                        mut events,
+                        answer,
+                        mut room,
+                    } => {
+                        let last = |events: &[Arc<Delivery>]| {
+                            events.last().map_or(0, |delivery| delivery.event.seq)
+                        };
+                        let mut answers = Vec::with_capacity(1);
+                        answers.extend(answer.map(|answer| (last(&events), answer)));
+                        while let Some(Command::Publish {
+                            events: more,
+                            answer,
+                            room: other,
+                            ..
+                        }) = commands.next_if(|next| {
+                            matches!(next, Command::Publish { log: other, .. } if *other == log)
+                        }) {
+                            answers.extend(answer.map(|answer| (last(&more), answer)));
+                            events.extend(more);
+                            match (&mut room, other) {
+                                (Some(room), Some(other)) => room.merge(other),
+                                (room, other) => *room = room.take().or(other),
+                            }
+                        }
+                        shard.publish(log, &events, answers).await;
+                        drop(room);
+                    }
+                    Command::Stop => return,
+                    command => shard.obey(command).await,
                 }
-                Command::Hint { log, seq } => shard.hint(log, seq),
-                Command::Fetch { log } => shard.read(log),
-                Command::Subscribe(subscribe) => shard.subscribe(subscribe),
-                Command::Unsubscribe { log, user } => shard.unsubscribe(log, &user),
-                Command::Clear { log, user, through } => shard.clear(log, user, through),
-                Command::GoLive { log, device, reply } => {
-                    // Only somebody who is live here can be told the rest live.
-                    let user = device.identity.user;
-                    let here = shard
-                        .hub
-                        .users
-                        .get(user)
-                        .is_some_and(|user| user.place(log).is_some());
-                    let last = shard.logs.get(&log).filter(|_| here).map(|open| open.last);
-                    let _ = reply.send(device.go_live(log, last));
-                }
-                Command::Fetched { log, events } => shard.fetched(log, events).await,
-                Command::Sweep => shard.sweep(),
-                Command::Flush(done) => {
-                    let _ = done.send(());
-                }
-                Command::Stop => break,
             }
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Signal { log, signalled } => self.signal(log, signalled).await,
+            Command::Receipt { log, receipt, seen } => self.receipt(log, receipt, seen).await,
+            Command::Hint { log, seq } => self.hint(log, seq),
+            Command::Fetch { log } => self.read(log),
+            Command::Subscribe(subscribe) => self.subscribe(subscribe),
+            Command::Unsubscribe { log, user } => self.unsubscribe(log, &user),
+            Command::Clear { log, user, through } => self.clear(log, user, through),
+            Command::GoLive { log, device, reply } => {
+                // Only somebody who is live here can be told the rest live.
+                let user = device.user;
+                let here = self
+                    .hub
+                    .users
+                    .get(user)
+                    .is_some_and(|user| user.place(log).is_some());
+                let last = self.logs.get(&log).filter(|_| here).map(|open| open.last);
+                let _ = reply.send(device.go_live(log, last));
+            }
+            Command::Fetched { log, events } => self.fetched(log, events).await,
+            Command::Sweep => self.sweep(),
+            Command::Flush(done) => {
+                let _ = done.send(());
+            }
+            Command::Publish { .. } | Command::Stop => {}
         }
     }
 
@@ -209,27 +262,27 @@ impl Shard {
         }
     }
 
-    /// Delivers the next event to all subscribers. Whoever joins by it gets it as their first, whoever it removes as their
-    /// last.
-    pub(super) async fn pass(&mut self, log: LogId, delivery: Arc<Delivery>) {
-        self.join(log, &delivery);
+    /// Delivers what is next to all subscribers, all of it at once. Whoever joins by an event gets it as their first, whoever
+    /// it removes as their last: such an event comes alone.
+    pub(super) async fn pass(&mut self, log: LogId, run: &[Arc<Delivery>]) {
+        let Some(delivery) = run.last() else { return };
+        self.join(log, delivery);
         let seq = delivery.event.seq;
-        let target = delivery.event.kind.target();
         let Some(open) = self.logs.get_mut(&log) else {
             return;
         };
         open.last = seq;
         let mut count = 0;
         for subscriber in &open.subscribers {
-            if seq <= subscriber.after {
+            let old = run.partition_point(|delivery| delivery.event.seq <= subscriber.after);
+            let run = &run[old..];
+            if run.is_empty() {
                 continue;
             }
-            let hides = |seq| !subscriber.ranges.contains(seq);
-            let hidden = hides(seq) || target.is_some_and(hides);
             {
                 let devices = lock(&subscriber.user.devices);
                 for device in devices.iter() {
-                    device.deliver(&delivery, hidden, &self.hub.limits);
+                    device.deliver(run, |delivery| subscriber.hides(delivery), &self.hub.limits);
                 }
                 count += devices.len();
             }
@@ -271,10 +324,38 @@ impl Shard {
                     },
                 );
             }
+            (EventKind::Removed { .. }, LogId::User(user)) => self.hub.check_watched(user),
+            (EventKind::Blocked { user, on }, LogId::User(by)) => {
+                self.hub.blocked(by, *user, *on);
+            }
             (EventKind::LoginsRevoked { login, before }, LogId::User(user)) => {
                 self.hub.revoked(user, *login, *before);
             }
             _ => {}
+        }
+    }
+
+    /// Does something for the devices of all who may see the end of a log now.
+    pub(super) async fn each_present(&self, log: LogId, tell: impl Fn(&OnlineUser, &Device)) {
+        let Some(open) = self.logs.get(&log) else {
+            return;
+        };
+        let mut count = 0;
+        for subscriber in &open.subscribers {
+            if open.last < subscriber.after || !subscriber.ranges.contains(open.last + 1) {
+                continue;
+            }
+            {
+                let devices = lock(&subscriber.user.devices);
+                for device in devices.iter() {
+                    tell(&subscriber.user, device);
+                }
+                count += devices.len();
+            }
+            if count >= BATCH {
+                count = 0;
+                tokio::task::yield_now().await;
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a hub does by the clock: sweeps, logins that end, hints from other nodes.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -11,14 +11,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::device::{Device, lock};
 use super::{Closed, Command, Hub};
 use crate::rules::{Row, RowKey};
-use crate::{BusEvent, Hint, LoginId, Timestamp};
+use crate::{BusEvent, Error, Hint, Identity, LoginId, Timestamp};
 
 /// How precisely an expired login loses its connections.
 const TICK: Duration = Duration::from_millis(250);
 
 /// When connections end, earliest first.
 #[derive(Default)]
-pub(super) struct Expiries(Mutex<std::collections::BinaryHeap<Expiry>>);
+pub(super) struct Expiries(Mutex<BinaryHeap<Expiry>>);
 
 struct Expiry(Reverse<Instant>, Weak<Device>);
 
@@ -40,19 +40,34 @@ impl Ord for Expiry {
 }
 
 impl Expiries {
-    /// The token's end is wall-clock time; the wait for it is monotonic.
+    /// The connection ends with its login's time.
     pub(super) fn add(&self, device: &Arc<Device>) {
-        let Some(expires) = device.identity.expires else {
-            return;
-        };
-        let millis = expires.millis().saturating_sub(Timestamp::now().millis());
-        let left = Duration::from_millis(u64::try_from(millis).unwrap_or(0))
-            .min(Duration::from_secs(10 * 365 * 86400));
+        // Its own identity again: nothing else can have set it yet.
+        let _ = self.renew(device, device.identity());
+    }
+
+    /// From now on a connection is this login's and ends with it. The token's end is wall-clock time; the wait for it is
+    /// monotonic.
+    pub(super) fn renew(&self, device: &Arc<Device>, identity: Identity) -> Result<(), Error> {
+        let deadline = identity.expires.map(|expires| {
+            let millis = expires.millis().saturating_sub(Timestamp::now().millis());
+            Instant::now()
+                + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+                    .min(Duration::from_secs(10 * 365 * 86400))
+        });
+        let before = device.renew(identity, deadline)?;
+        // What stands for an earlier end is put back when its time comes.
+        if let Some(deadline) = deadline
+            && before.is_none_or(|before| deadline < before)
+        {
+            self.push(deadline, Arc::downgrade(device));
+        }
+        Ok(())
+    }
+
+    fn push(&self, at: Instant, device: Weak<Device>) {
         let mut heap = lock(&self.0);
-        heap.push(Expiry(
-            Reverse(Instant::now() + left),
-            Arc::downgrade(device),
-        ));
+        heap.push(Expiry(Reverse(at), device));
         // Devices that went before their time are swept out when they are the most.
         if heap.len().is_power_of_two() && heap.len() > 1024 {
             heap.retain(|expiry| expiry.1.strong_count() > 0);
@@ -60,15 +75,29 @@ impl Expiries {
     }
 
     fn close_expired(&self) {
-        let mut heap = lock(&self.0);
-        while heap
-            .peek()
-            .is_some_and(|expiry| expiry.0.0 <= Instant::now())
-        {
-            if let Some(device) = heap.pop().and_then(|expiry| expiry.1.upgrade()) {
-                device.close(Closed::LoggedOut);
+        let now = Instant::now();
+        loop {
+            let expired = pop_due(&mut lock(&self.0), now);
+            let Some(device) = expired else { return };
+            let Some(device) = device.upgrade() else {
+                continue;
+            };
+            match device.deadline() {
+                Some(later) if later > now => self.push(later, Arc::downgrade(&device)),
+                Some(_) => device.close(Closed::LoggedOut),
+                None => {}
             }
         }
+    }
+}
+
+/// The next device whose time has come.
+fn pop_due(heap: &mut BinaryHeap<Expiry>, now: Instant) -> Option<Weak<Device>> {
+    let is_due = heap.peek().is_some_and(|expiry| expiry.0.0 <= now);
+    if is_due {
+        heap.pop().map(|expiry| expiry.1)
+    } else {
+        None
     }
 }
 
@@ -103,10 +132,14 @@ pub(super) fn start(hub: &Arc<Hub>) {
             if swept.elapsed() >= sweep {
                 swept = Instant::now();
                 hub.all(|| Command::Sweep);
+                hub.refresh_presences();
+                hub.repeat_receipts();
             }
+            hub.end_presences();
             if checked.elapsed() >= check {
                 checked = Instant::now();
                 hub.check_logins().await;
+                hub.check_sights().await;
             }
         }
     });
@@ -142,6 +175,17 @@ pub(super) fn start(hub: &Arc<Hub>) {
                     BusEvent::Hint(Hint::Disconnect { user, login }) => {
                         hub.close(user, login, Closed::Host)
                     }
+                    BusEvent::Hint(hint @ Hint::Signal { .. }) => hub.signalled(hint),
+                    BusEvent::Hint(hint @ Hint::Receipt { .. }) => hub.receipted(hint),
+                    BusEvent::Hint(Hint::Presence {
+                        node,
+                        online,
+                        users,
+                    }) => hub.moved_elsewhere(node, online, users),
+                    BusEvent::Hint(Hint::Watching { node, users }) => {
+                        hub.answer_presence(node, users)
+                    }
+                    BusEvent::Hint(Hint::Blocked { by, user, on }) => hub.blocked(by, user, on),
                     BusEvent::Lost => hub.all(|| Command::Sweep),
                 }
             }
@@ -150,17 +194,34 @@ pub(super) fn start(hub: &Arc<Hub>) {
 }
 
 impl Hub {
+    /// A connection goes on with a fresh login.
+    pub(crate) fn renew(
+        self: &Arc<Self>,
+        device: &Arc<Device>,
+        identity: Identity,
+    ) -> Result<(), Error> {
+        self.expiries.renew(device, identity)?;
+        // The login may have ended after it was looked at, and before it was known to be this device's.
+        let (hub, device) = (Arc::clone(self), Arc::clone(device));
+        tokio::spawn(async move { hub.check_logins_of(vec![device]).await });
+        Ok(())
+    }
+
     /// Closes the connections of logins that ended without this node hearing of it.
     async fn check_logins(&self) {
+        self.check_logins_of(self.users.devices()).await;
+    }
+
+    async fn check_logins_of(&self, devices: Vec<Arc<Device>>) {
         let mut by_login: BTreeMap<LoginId, Vec<Arc<Device>>> = BTreeMap::new();
-        for device in self.users.devices() {
-            if let Some(login) = device.identity.login {
+        for device in devices {
+            if let Some(login) = device.identity().login {
                 by_login.entry(login).or_default().push(device);
             }
         }
         let logins: Vec<_> = by_login
             .iter()
-            .filter_map(|(login, all)| Some((*login, all.first()?.identity.user)))
+            .filter_map(|(login, all)| Some((*login, all.first()?.user)))
             .collect();
         for logins in logins.chunks(500) {
             let keys = logins
@@ -175,7 +236,10 @@ impl Hub {
                     if login.is_live(user, Timestamp::now()));
                 if !live {
                     for device in by_login.get(login).into_iter().flatten() {
-                        device.close(Closed::LoggedOut);
+                        // It may have been renewed meanwhile.
+                        if device.identity().login == Some(*login) {
+                            device.close(Closed::LoggedOut);
+                        }
                     }
                 }
             }

@@ -15,6 +15,8 @@ pub(crate) struct OnlineUser {
     /// The logs this user is live on, ascending, each with the user's place among the log's subscribers. A place is written
     /// by the log's shard only.
     pub(crate) logs: Mutex<Vec<(LogId, u32)>>,
+    /// Whom they blocked while they were here.
+    pub(crate) blocks: Mutex<Vec<UserId>>,
     /// Set once the memberships are subscribed to.
     pub(crate) subscribed: OnceCell<()>,
 }
@@ -32,6 +34,19 @@ impl OnlineUser {
         match logs.binary_search_by_key(&log, |(log, _)| *log) {
             Ok(at) => logs[at].1 = place,
             Err(at) => logs.insert(at, (log, place)),
+        }
+    }
+
+    /// Whether they blocked somebody while they were here.
+    pub(crate) fn blocks(&self, user: UserId) -> bool {
+        lock(&self.blocks).contains(&user)
+    }
+
+    pub(crate) fn set_block(&self, user: UserId, on: bool) {
+        let mut blocks = lock(&self.blocks);
+        blocks.retain(|other| *other != user);
+        if on {
+            blocks.push(user);
         }
     }
 
@@ -56,24 +71,25 @@ impl Users {
         lock(self.part(id)).get(&id).cloned()
     }
 
-    /// Adds a device; gives back the user and, when there are too many devices, the oldest.
+    /// Adds a device; gives back the user, whether it is their first, and, when there are too many, the oldest.
     pub(crate) fn add(
         &self,
         device: &Arc<Device>,
         limit: usize,
-    ) -> (Arc<OnlineUser>, Option<Arc<Device>>) {
-        let id = device.identity.user;
+    ) -> (Arc<OnlineUser>, bool, Option<Arc<Device>>) {
+        let id = device.user;
         let mut users = lock(self.part(id));
         let user = users.entry(id).or_insert_with(|| {
-            let (devices, logs) = (Mutex::default(), Mutex::default());
             Arc::new(OnlineUser {
                 id,
-                devices,
-                logs,
+                devices: Mutex::default(),
+                logs: Mutex::default(),
+                blocks: Mutex::default(),
                 subscribed: OnceCell::new(),
             })
         });
         let mut devices = lock(&user.devices);
+        let is_first = devices.is_empty();
         let oldest = if devices.len() >= limit.max(1) {
             Some(devices.remove(0))
         } else {
@@ -82,12 +98,12 @@ impl Users {
         devices.reserve_exact(1);
         devices.push(Arc::clone(device));
         drop(devices);
-        (Arc::clone(user), oldest)
+        (Arc::clone(user), is_first, oldest)
     }
 
     /// Takes a device away; gives back the user when it was the last one.
     pub(crate) fn remove(&self, device: &Arc<Device>) -> Option<Arc<OnlineUser>> {
-        let id = device.identity.user;
+        let id = device.user;
         let mut users = lock(self.part(id));
         let user = users.get(&id)?;
         let mut devices = lock(&user.devices);

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub use row::{Counter, Done, EventRow, Moving, Row, RowKey};
 use scratch::{Scratch, Stop};
 
-use crate::{Actor, Change, Committed, Error, Prepared, Target, Timestamp, Write};
+use crate::{Actor, Change, Committed, Error, Key, Prepared, Target, Timestamp, Write};
 
 /// A group of writes being decided.
 ///
@@ -129,7 +129,10 @@ impl Group {
 
 /// The rows that every write of its kind needs, so that most are decided in one round.
 fn needs(write: &Write) -> Vec<RowKey> {
-    let mut keys = vec![RowKey::Done(write.key, write.actor)];
+    let mut keys = Vec::with_capacity(4);
+    if is_kept(write) {
+        keys.push(RowKey::Done(write.key, write.actor));
+    }
     if let Actor::User(user) = write.actor {
         keys.push(RowKey::User(user));
     }
@@ -152,11 +155,21 @@ fn needs(write: &Write) -> Vec<RowKey> {
     keys
 }
 
+/// Whether what a write did is kept under its key: not for marks that were gathered, which may be written twice.
+fn is_kept(write: &Write) -> bool {
+    let is_mark = |change: &Change| matches!(change, Change::Read { .. } | Change::Deliver { .. });
+    write.key != Key::OF_MARKS || !write.changes.iter().all(is_mark)
+}
+
 /// Decides one write over the rows as the writes before it left them.
 fn decide(scratch: &mut Scratch<'_>, prepared: &Prepared) -> Result<Committed, Stop> {
     let Prepared { write, digest } = prepared;
     scratch.need(needs(write))?;
-    if let Some(done) = scratch.get::<row::tables::Done>(RowKey::Done(write.key, write.actor))? {
+    let is_kept = is_kept(write);
+    if is_kept
+        && let Some(done) =
+            scratch.get::<row::tables::Done>(RowKey::Done(write.key, write.actor))?
+    {
         return replay(done, digest);
     }
     if let Actor::User(user) = write.actor {
@@ -172,6 +185,9 @@ fn decide(scratch: &mut Scratch<'_>, prepared: &Prepared) -> Result<Committed, S
         Target::User(_) | Target::Subject { .. } => user::decide(scratch, write)?,
         _ => conversation::decide(scratch, write)?,
     };
+    if !is_kept {
+        return Ok(committed);
+    }
     let done = Done {
         digest: *digest,
         at: committed.at,

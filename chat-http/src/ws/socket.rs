@@ -261,7 +261,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 }
             }
             // Not told in this profile.
-            Item::Hidden(_) => {}
+            Item::Hidden(_) | Item::Signal(_) | Item::Receipt(_) | Item::Presence(_) => {}
             Item::Done { reference, .. } => {
                 self.settle(reference);
             }

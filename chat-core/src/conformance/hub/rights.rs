@@ -203,12 +203,17 @@ pub async fn strangers_get_nothing(fixture: &dyn Fixture) -> Outcome {
     for cursor in [0, 1, 1000] {
         let mut device = Device::connect(fixture, chat, stranger).await?;
         let mut watching = Device::connect(fixture, chat, member).await?;
+        let nobody = LogId::User(UserId::new(1 << 40)?);
         device.resume(vec![
             (id.into(), cursor),
             (LogId::User(owner), 0),
             (LogId::User(stranger), 0),
-            (LogId::User(UserId::new(1 << 40)?), 0),
+            (nobody, 0),
         ])?;
+        let is_last = |item: &Item| matches!(item, Item::Resync { log, seq: 0 } if *log == nobody);
+        device
+            .until("word of the last log", |items| items.iter().any(is_last))
+            .await?;
         let last = chat
             .commit(to(owner, id, vec![Change::post("ours")]))
             .await?;

@@ -1,0 +1,372 @@
+//! Read and delivered marks: gathered on their way to the store, told to the others once they are there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::delivery::Frames;
+use super::device::lock;
+use super::gate::PATIENCE;
+use super::shard::{Command, Shard};
+use super::{Format, Hub};
+use crate::rules::{Row, RowKey};
+use crate::{
+    Actor, Change, ConversationId, Error, Hint, Key, LogId, Prepared, Seq, Target, UserId, Write,
+};
+
+/// A mark is written at most once in this time for each user and conversation, and waits no longer for a group to ride with.
+const PACE: Duration = Duration::from_secs(1);
+/// Marks a node keeps, and a user of them.
+const MARKS: usize = 1 << 16;
+const MARKS_OF_A_USER: usize = 1000;
+/// How often a receipt is told to other nodes again, once with each sweep: nothing else finds a lost one.
+const REPEATS: u8 = 2;
+/// Receipts that are told again, at most.
+const REPEATED: usize = 4096;
+
+/// How far another member has read and received. Encoded once for each wire format, then shared. Highest wins: a lower seq
+/// than one told before says nothing new. Who posts has read up to there, which is told by the message alone.
+#[derive(Debug)]
+pub struct Receipt {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// Read up to this seq.
+    pub read: Seq,
+    /// Delivered to at least one device up to this seq.
+    pub delivered: Seq,
+    frames: Frames,
+}
+
+impl Receipt {
+    /// See [`crate::Delivery::frame`].
+    pub fn frame(&self, format: Format, encode: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        self.frames.get(format, || encode(self))
+    }
+}
+
+type Place = (UserId, ConversationId);
+
+/// How far a user has read and received, as their devices say.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    read: Seq,
+    delivered: Seq,
+    /// It says more than what was written.
+    is_new: bool,
+}
+
+/// Marks on their way to the store.
+#[derive(Default)]
+pub(crate) struct Marks {
+    gathered: Mutex<Gathered>,
+    news: Notify,
+}
+
+#[derive(Default)]
+struct Gathered {
+    marks: HashMap<Place, Mark>,
+    of_user: HashMap<UserId, usize>,
+    /// May be written at once; from then on they must be. In the order of that time, as below.
+    ready: VecDeque<(Instant, Place)>,
+    /// Written lately: not again before that time.
+    resting: VecDeque<(Instant, Place)>,
+}
+
+impl Marks {
+    /// Takes a mark in: the highest counts.
+    pub(crate) fn add(
+        &self,
+        (user, conversation): (UserId, ConversationId),
+        read: Seq,
+        delivered: Seq,
+    ) -> Result<(), Error> {
+        let mut gathered = lock(&self.gathered);
+        let Gathered {
+            marks,
+            of_user,
+            ready,
+            ..
+        } = &mut *gathered;
+        let (place, count) = ((user, conversation), marks.len());
+        let mark = match marks.get_mut(&place) {
+            Some(mark) => mark,
+            None => {
+                let own = of_user.entry(user).or_default();
+                if count >= MARKS || *own >= MARKS_OF_A_USER {
+                    return Err(Error::busy("too many marks wait to be written: try again"));
+                }
+                *own += 1;
+                ready.push_back((Instant::now() + PACE, place));
+                self.news.notify_one();
+                marks.entry(place).or_default()
+            }
+        };
+        let highest = (mark.read.max(read), mark.delivered.max(delivered));
+        mark.is_new |= highest != (mark.read, mark.delivered);
+        (mark.read, mark.delivered) = highest;
+        Ok(())
+    }
+
+    /// Waits until marks have waited long enough.
+    pub(crate) async fn due(&self) {
+        loop {
+            let next = {
+                let gathered = lock(&self.gathered);
+                let first = |queue: &VecDeque<(Instant, Place)>| queue.front().map(|(at, _)| *at);
+                let times = [first(&gathered.ready), first(&gathered.resting)];
+                times.into_iter().flatten().min()
+            };
+            match next {
+                Some(at) => {
+                    if at <= Instant::now() {
+                        return;
+                    }
+                    tokio::time::sleep_until(at).await;
+                    return;
+                }
+                None => self.news.notified().await,
+            }
+        }
+    }
+
+    /// The writes that may go now, at most so many. `all`: also those that would have to rest.
+    pub(crate) fn take(&self, limit: usize, all: bool) -> Vec<(Place, Prepared)> {
+        let now = Instant::now();
+        let mut gathered = lock(&self.gathered);
+        let gathered = &mut *gathered;
+        while let Some((_, place)) = gathered.resting.pop_front_if(|(at, _)| all || *at <= now) {
+            match gathered.marks.get(&place) {
+                Some(mark) if mark.is_new => gathered.ready.push_front((now, place)),
+                _ => gathered.forget(place),
+            }
+        }
+        let mut writes = Vec::with_capacity(limit.min(gathered.ready.len()));
+        while writes.len() < limit
+            && let Some((_, place)) = gathered.ready.pop_front()
+        {
+            let Some(mark) = gathered.marks.get_mut(&place) else {
+                continue;
+            };
+            if !std::mem::take(&mut mark.is_new) {
+                gathered.forget(place);
+                continue;
+            }
+            let (mut changes, (user, conversation)) = (Vec::with_capacity(2), place);
+            if mark.read > 0 {
+                changes.push(Change::Read { seq: mark.read });
+            }
+            if mark.delivered > mark.read {
+                changes.push(Change::Deliver {
+                    seq: mark.delivered,
+                });
+            }
+            gathered.resting.push_back((now + PACE, place));
+            let prepared = Prepared {
+                write: Write {
+                    actor: Actor::User(user),
+                    target: Target::Conversation(conversation),
+                    key: Key::OF_MARKS,
+                    changes,
+                },
+                digest: [0; 16],
+            };
+            writes.push((place, prepared));
+        }
+        writes
+    }
+
+    /// A mark that could not be written is tried again.
+    pub(crate) fn again(&self, place: Place) {
+        if let Some(mark) = lock(&self.gathered).marks.get_mut(&place) {
+            mark.is_new = true;
+        }
+    }
+}
+
+impl Gathered {
+    fn forget(&mut self, place: Place) {
+        self.marks.remove(&place);
+        if let Some(own) = self.of_user.get_mut(&place.0) {
+            *own -= 1;
+            if *own == 0 {
+                self.of_user.remove(&place.0);
+            }
+        }
+    }
+}
+
+/// Whether a write moves marks.
+pub(crate) fn moves_marks(write: &Write) -> bool {
+    let is_mark = |change: &Change| matches!(change, Change::Read { .. } | Change::Deliver { .. });
+    write.changes.iter().any(is_mark)
+}
+
+/// Marks that were written and are still to be told.
+#[derive(Default)]
+pub(super) struct Receipts {
+    untold: Mutex<BTreeSet<Place>>,
+    news: Notify,
+    repeats: Mutex<BTreeMap<Place, (Hint, u8)>>,
+}
+
+/// Tells what was written, as it stands in the store by then; ends with the hub.
+pub(super) fn start(hub: &Arc<Hub>) {
+    let (weak, stop) = (Arc::downgrade(hub), hub.shards[0].clone());
+    let receipts = Arc::clone(&hub.receipts);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = receipts.news.notified() => {}
+                () = stop.closed() => return,
+            }
+            let places = std::mem::take(&mut *lock(&receipts.untold));
+            let places: Vec<Place> = places.into_iter().collect();
+            for places in places.chunks(500) {
+                let Some(hub) = Weak::upgrade(&weak) else {
+                    return;
+                };
+                // Who misses one for this gets the next, or reads it with the members.
+                if let Err(error) = hub.tell_receipts(places).await {
+                    tracing::warn!(%error, "receipts could not be read");
+                }
+            }
+        }
+    });
+}
+
+impl Hub {
+    /// These marks were written: the other members are told, if they are few.
+    pub(crate) fn marked(&self, places: impl IntoIterator<Item = (UserId, ConversationId)>) {
+        let mut untold = lock(&self.receipts.untold);
+        untold.extend(places);
+        if !untold.is_empty() {
+            self.receipts.news.notify_one();
+        }
+    }
+
+    async fn tell_receipts(&self, places: &[Place]) -> Result<(), Error> {
+        let ids: BTreeSet<ConversationId> = places.iter().map(|(_, id)| *id).collect();
+        let keys = ids.iter().map(|id| RowKey::Conversation(*id)).collect();
+        let rows = self.store.rows(keys).await?;
+        let is_small = |row: &Option<Row>| {
+            matches!(row, Some(Row::Conversation(conversation))
+                if conversation.members as usize <= self.limits.receipts_to)
+        };
+        let small: BTreeSet<ConversationId> = ids
+            .into_iter()
+            .zip(rows)
+            .filter_map(|(id, row)| is_small(&row).then_some(id))
+            .collect();
+        let keys: Vec<RowKey> = places
+            .iter()
+            .filter(|(_, id)| small.contains(id))
+            .flat_map(|&(user, id)| [RowKey::Member(id, user), RowKey::Head(id.into())])
+            .collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for pair in self.store.rows(keys).await?.chunks(2) {
+            let [Some(Row::Member(member)), Some(Row::Head(head))] = pair else {
+                continue;
+            };
+            if member.role.is_none() {
+                continue;
+            }
+            let receipt = Receipt {
+                conversation: member.conversation,
+                user: member.user,
+                read: member.read,
+                delivered: member.delivered,
+                frames: Frames::default(),
+            };
+            self.tell_nodes(&receipt, head.seq);
+            self.post_receipt(receipt, head.seq);
+        }
+        Ok(())
+    }
+
+    fn post_receipt(&self, receipt: Receipt, seen: Seq) {
+        let log = LogId::Conversation(receipt.conversation);
+        let receipt = Arc::new(receipt);
+        self.send(log, Command::Receipt { log, receipt, seen });
+    }
+
+    fn tell_nodes(&self, receipt: &Receipt, seen: Seq) {
+        let Some(bus) = &self.bus else { return };
+        let hint = Hint::Receipt {
+            node: self.node,
+            conversation: receipt.conversation,
+            user: receipt.user,
+            read: receipt.read,
+            delivered: receipt.delivered,
+            seen,
+        };
+        bus.publish(&hint);
+        let place = (receipt.user, receipt.conversation);
+        let mut repeats = lock(&self.receipts.repeats);
+        if repeats.len() < REPEATED || repeats.contains_key(&place) {
+            repeats.insert(place, (hint, REPEATS));
+        }
+    }
+
+    /// Tells other nodes again what may have been lost.
+    pub(super) fn repeat_receipts(&self) {
+        let Some(bus) = &self.bus else { return };
+        lock(&self.receipts.repeats).retain(|_, (hint, left)| {
+            bus.publish(hint);
+            *left -= 1;
+            *left > 0
+        });
+    }
+
+    /// Another node's receipt.
+    pub(super) fn receipted(&self, hint: Hint) {
+        if let Hint::Receipt {
+            node,
+            conversation,
+            user,
+            read,
+            delivered,
+            seen,
+        } = hint
+            && node != self.node
+        {
+            let receipt = Receipt {
+                conversation,
+                user,
+                read,
+                delivered,
+                frames: Frames::default(),
+            };
+            self.post_receipt(receipt, seen.max(read).max(delivered));
+        }
+    }
+}
+
+impl Shard {
+    /// Passes a receipt to all others who may see the end of the log, once the log has come as far here as it stood when the
+    /// receipt was read: whoever was removed before gets it no more.
+    pub(super) async fn receipt(&mut self, log: LogId, receipt: Arc<Receipt>, seen: Seq) {
+        let Some(open) = self.logs.get_mut(&log) else {
+            return;
+        };
+        if seen > open.last {
+            let hole = open.hole.get_or_insert_default();
+            hole.wait(receipt, seen);
+            return self.fetch(log, PATIENCE);
+        }
+        let user = receipt.user;
+        self.each_present(log, |other, device| {
+            if other.id != user {
+                device.receipt(&receipt, &self.hub.limits);
+            }
+        })
+        .await;
+    }
+}
