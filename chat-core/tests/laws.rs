@@ -39,6 +39,15 @@ mod clock {
         hub::heals_without_a_bus
         hub::heals_a_lost_last_hint
         hub::heals_at_once_when_told
+        hub::heals_what_died_unsaid
+        hub::signals_expire
+        hub::marks_are_gathered
+        hub::receipts_are_told
+        hub::drained_marks_are_kept
+        hub::presence_is_of_all_nodes
+        hub::presence_is_private
+        hub::presence_heals
+        hub::renewed_logins_go_on
         hub::expired_logins_are_closed
     }
 }

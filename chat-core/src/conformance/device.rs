@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::world::World;
 use super::{Fixture, PATIENCE, Violation, ensure, ensure_eq};
@@ -62,6 +63,59 @@ impl<'a> Device<'a> {
 
     pub(crate) fn resume(&mut self, cursors: Vec<(LogId, Seq)>) -> Result<(), Error> {
         self.connection.resume(cursors)
+    }
+
+    /// The connection itself.
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Takes what comes in some time.
+    pub(crate) async fn wait(&mut self, time: Duration) {
+        let _ = tokio::time::timeout(time, async {
+            loop {
+                self.fixture
+                    .drain(&mut self.connection, &mut self.items)
+                    .await;
+            }
+        })
+        .await;
+    }
+
+    /// Takes what is there, all with one wake-up; how many items.
+    pub(crate) async fn take(&mut self) -> usize {
+        let before = self.items.len();
+        self.fixture
+            .drain(&mut self.connection, &mut self.items)
+            .await;
+        self.items.len() - before
+    }
+
+    /// The signals it got: who, and of what kind.
+    pub(crate) fn signals(&self) -> Vec<(UserId, String)> {
+        let signals = self.items.iter().filter_map(|item| match item {
+            Item::Signal(signal) => Some((signal.user, signal.kind.clone())),
+            _ => None,
+        });
+        signals.collect()
+    }
+
+    /// The receipts it got: who, read and delivered up to where.
+    pub(crate) fn receipts(&self) -> Vec<(UserId, Seq, Seq)> {
+        let receipts = self.items.iter().filter_map(|item| match item {
+            Item::Receipt(receipt) => Some((receipt.user, receipt.read, receipt.delivered)),
+            _ => None,
+        });
+        receipts.collect()
+    }
+
+    /// What it was told of a user's presence.
+    pub(crate) fn presence(&self, user: UserId) -> Vec<bool> {
+        let told = self.items.iter().filter_map(|item| match item {
+            Item::Presence(presence) if presence.user == user => Some(presence.online),
+            _ => None,
+        });
+        told.collect()
     }
 
     /// The user whose device it is.

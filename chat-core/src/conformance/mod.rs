@@ -250,6 +250,10 @@ macro_rules! conformance_tests {
         );
         $crate::conformance_tests!(@laws hub $fixture;
             live_order_is_log_order
+            runs_come_at_once
+            large_gaps_are_resynced
+            signals_reach_members_only
+            signals_are_bounded
             resume_from_any_cursor
             resume_while_writers_go_on
             removed_get_nothing_more

@@ -41,6 +41,10 @@ mutations! {
     hub::heals_without_a_bus: Limited(|limits| limits.sweep = HOUR);
     hub::heals_a_lost_last_hint: Limited(|limits| limits.sweep = HOUR);
     hub::heals_at_once_when_told: Built(|builder| builder.bus(LocalBus::new()));
+    hub::heals_what_died_unsaid: Limited(|limits| limits.sweep = HOUR);
+    hub::runs_come_at_once: OneByOne::default();
+    hub::large_gaps_are_resynced: Limited(|limits| limits.resume_gap = 1 << 40);
+    hub::renewed_logins_go_on: Tampered(never_closed);
 }
 
 /// Named apart: a law of stores has the same name.
@@ -53,14 +57,14 @@ mod hidden {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-fn memory() -> Result<Arc<dyn Store>, Error> {
+pub(crate) fn memory() -> Result<Arc<dyn Store>, Error> {
     Ok(Arc::new(Faulty::new(MemoryStore::new(), NoFault)))
 }
 
 /// What devices get is tampered with; told how many items came before.
-struct Tampered(fn(usize, &mut Vec<Item>));
+pub(crate) struct Tampered(pub(crate) fn(usize, &mut Vec<Item>));
 
 #[async_trait]
 impl Fixture for Tampered {
@@ -92,7 +96,7 @@ fn neighbours_change_places(items: &mut [Item]) {
     }
 }
 
-fn some_are_lost(before: usize, items: &mut Vec<Item>) {
+pub(crate) fn some_are_lost(before: usize, items: &mut Vec<Item>) {
     let mut place = before;
     let last = before + items.len();
     items.retain(|item| {
@@ -111,7 +115,7 @@ fn outcomes_first(items: &mut [Item]) {
     items.sort_by_key(|item| !matches!(item, Item::Done { .. }));
 }
 
-fn never_closed(_: usize, items: &mut Vec<Item>) {
+pub(crate) fn never_closed(_: usize, items: &mut Vec<Item>) {
     items.retain(|item| !matches!(item, Item::Closed(_)));
 }
 
@@ -137,7 +141,7 @@ impl Fixture for Built {
 }
 
 /// One limit is another than the law says.
-struct Limited(fn(&mut Limits));
+pub(crate) struct Limited(pub(crate) fn(&mut Limits));
 
 #[async_trait]
 impl Fixture for Limited {
@@ -151,6 +155,26 @@ impl Fixture for Limited {
         (limits.queue_items, limits.queue_bytes) = (1 << 16, 1 << 26);
         self.0(&mut limits);
         builder.limits(limits).build()
+    }
+}
+
+/// Devices get one thing at a time.
+#[derive(Default)]
+struct OneByOne(Mutex<Vec<Item>>);
+
+#[async_trait]
+impl Fixture for OneByOne {
+    async fn open(&self) -> Result<Arc<dyn Store>, Error> {
+        memory()
+    }
+    async fn drain(&self, connection: &mut Connection, items: &mut Vec<Item>) {
+        if self.0.lock().unwrap().is_empty() {
+            let mut new = Vec::new();
+            connection.drain(&mut new).await;
+            new.reverse();
+            *self.0.lock().unwrap() = new;
+        }
+        items.extend(self.0.lock().unwrap().pop());
     }
 }
 
@@ -227,7 +251,7 @@ fn nothing_of_note(kind: &mut EventKind) {
 
 /// Nobody is told that somebody is gone.
 #[derive(Clone)]
-struct NoEnd;
+pub(crate) struct NoEnd;
 
 #[async_trait]
 impl Fault for NoEnd {

@@ -7,6 +7,7 @@
 mod delivery;
 mod engines;
 mod keys;
+mod live;
 mod reads;
 mod store;
 mod writes;

@@ -199,6 +199,36 @@ pub async fn heals_a_lost_last_hint(fixture: &dyn Fixture) -> Outcome {
     Ok(Verdict::Holds)
 }
 
+/// A node that dies between commit and publish says nothing of what it wrote: found by the sweep on every node, for messages,
+/// joinings and what stands in users' logs.
+///
+/// # Errors
+/// How it was broken.
+pub async fn heals_what_died_unsaid(fixture: &dyn Fixture) -> Outcome {
+    let mut scene = Scene::open(fixture, &free(), Some(Faults::new(0, 0))).await?;
+    scene.live_on(2, 20).await?;
+    scene.is_right_soon().await?;
+    let [owner, member, .., guest] = scene.users;
+    let id = scene.id;
+    let add = Change::Add {
+        user: guest,
+        role: Role::Member,
+    };
+    let pair = Target::Direct(owner, member);
+    for write in [
+        to(owner, id, vec![add, Change::post("unsaid")]),
+        to(member, id, vec![Change::Archive { on: true }]),
+        Write::post(owner, pair, "unsaid"),
+        to(owner, id, vec![Change::Remove { user: guest }]),
+        to(owner, id, vec![Change::post("the last one")]),
+    ] {
+        // Straight to the store: no node knows of it.
+        scene.nodes.world.commit(write).await?;
+        scene.is_right_soon().await?;
+    }
+    Ok(Verdict::Holds)
+}
+
 /// When the bus says that hints were lost, the heads are compared at once, not with the next sweep.
 ///
 /// # Errors

@@ -136,6 +136,69 @@ pub async fn expired_logins_are_closed(fixture: &dyn Fixture) -> Outcome {
     Ok(Verdict::Holds)
 }
 
+/// A connection that is renewed in time goes on past the end of its first login, whose revocation then does not concern it,
+/// and ends with the new one's. Another user's credential, or one of another reach, is refused. On tokio's paused clock.
+///
+/// # Errors
+/// How it was broken.
+pub async fn renewed_logins_go_on(fixture: &dyn Fixture) -> Outcome {
+    let nodes = Nodes::open(fixture, 1, &free(), None).await?;
+    let (world, chat) = (&nodes.world, &nodes.chats[0]);
+    let [alice, bob] = world.users().await?;
+    let id = world.group_of(alice, &[bob]).await?;
+    let (first, identity) = login(world, alice, 30_000).await?;
+    let (_, longer) = login(world, alice, 90_000).await?;
+    let (_, other) = login(world, bob, DAY).await?;
+    let mut device = Device::connect_as(fixture, chat, identity).await?;
+    let mut second = Device::connect_as(fixture, chat, identity).await?;
+    let start = tokio::time::Instant::now();
+    for wrong in [
+        other,
+        Identity {
+            reach: Reach::All,
+            ..longer
+        },
+    ] {
+        refused(
+            "a credential of another kind",
+            device.connection().renew(wrong),
+            &[ErrorKind::Forbidden],
+        )?;
+    }
+    for device in [&device, &second] {
+        device.connection().renew(longer)?;
+    }
+    chat.commit(host(alice, Change::RevokeLogins { login: Some(first) }))
+        .await?;
+    device.wait(Duration::from_secs(45)).await;
+    ensure_eq!(device.closed(), None, "the end of a renewed one");
+    let last = chat.commit(to(bob, id, vec![Change::post("on")]));
+    device.until_seq(id, last.await?.last()).await?;
+    // Whose login ended already is not renewed by it.
+    second.connection().renew(identity)?;
+    ensure_eq!(
+        second.until_closed().await?,
+        Closed::LoggedOut,
+        "the end of one that took a revoked login"
+    );
+    ensure!(
+        start.elapsed() < Duration::from_secs(50),
+        "it lived on for {:?}",
+        start.elapsed()
+    );
+    ensure_eq!(
+        device.until_closed().await?,
+        Closed::LoggedOut,
+        "a renewed login's end"
+    );
+    let (took, about) = (
+        start.elapsed(),
+        Duration::from_secs(85)..Duration::from_secs(95),
+    );
+    ensure!(about.contains(&took), "it ended after {took:?}");
+    Ok(Verdict::Holds)
+}
+
 /// A chat that drains finishes what was handed in, tells every connection why it ends, and takes no more.
 ///
 /// # Errors

@@ -231,3 +231,42 @@ pub async fn devices_of_a_user_agree(fixture: &dyn Fixture) -> Outcome {
     );
     Ok(Verdict::Holds)
 }
+
+/// Events that follow one another come to each device at once, so that its socket needs one write for them, however many
+/// devices there are. Those that change who gets them keep their place.
+///
+/// # Errors
+/// How it was broken.
+pub async fn runs_come_at_once(fixture: &dyn Fixture) -> Outcome {
+    const RUN: usize = 8;
+    let nodes = Nodes::open(fixture, 1, &free(), None).await?;
+    let (world, chat) = (&nodes.world, &nodes.chats[0]);
+    let users = world.users::<50>().await?;
+    let [owner, removed, ..] = users;
+    let id = world.group_of(owner, &users[1..]).await?;
+    let mut devices = Vec::new();
+    for _ in 0..20 {
+        for user in users {
+            devices.push(Device::connect(fixture, chat, user).await?);
+        }
+    }
+    let posts = |n: usize| (0..n).map(|n| Change::post(format!("{n}")));
+    chat.commit(to(owner, id, posts(RUN).collect())).await?;
+    for device in &mut devices {
+        ensure_eq!(device.take().await, RUN, "events with the first wake-up");
+    }
+    let mut changes: Vec<Change> = posts(RUN / 2).collect();
+    changes.push(Change::Remove { user: removed });
+    changes.extend(posts(RUN / 2));
+    let last = chat.commit(to(owner, id, changes)).await?.last();
+    for device in &mut devices {
+        let end = if device.user() == removed {
+            last - RUN as Seq / 2
+        } else {
+            last
+        };
+        device.until_seq(id, end).await?;
+        ensure_eq!(device.seqs(id), (2..=end).collect::<Vec<_>>(), "seqs");
+    }
+    Ok(Verdict::Holds)
+}

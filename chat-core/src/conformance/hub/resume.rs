@@ -2,11 +2,11 @@
 
 use tokio::task::JoinSet;
 
-use crate::conformance::device::{Device, told_by};
+use crate::conformance::device::{Device, place, told_by};
 use crate::conformance::node::{Chance, Nodes, free};
-use crate::conformance::world::to;
+use crate::conformance::world::{refused, to};
 use crate::conformance::{Fixture, Outcome, Verdict, Violation, ensure_eq};
-use crate::{Change, History, Item, LogId, Role, Seq, Viewer};
+use crate::{Change, ErrorKind, History, Item, Limits, LogId, Role, Seq, Viewer};
 
 /// From whatever cursor a device resumes, it gets what a fresh load of the log holds after it, hidden entries as hidden, or
 /// is told to load afresh and from where; then live events follow. Former members get up to their end.
@@ -122,5 +122,71 @@ pub async fn resume_while_writers_go_on(fixture: &dyn Fixture) -> Outcome {
         let expected = told_by(&whole[usize::try_from(*cursor).unwrap_or(usize::MAX)..]);
         ensure_eq!(device.log(id), expected, "what came after {cursor}");
     }
+    Ok(Verdict::Holds)
+}
+
+/// Where more lies between a cursor and its log's head than [`Limits::resume_gap`], the log is told to be loaded afresh, that
+/// one alone; others go on. More logs than fit one call are named in several, while the earlier ones are under way.
+///
+/// # Errors
+/// How it was broken.
+pub async fn large_gaps_are_resynced(fixture: &dyn Fixture) -> Outcome {
+    let limits = Limits {
+        resume_gap: 10,
+        cursors: 3,
+        page: 4,
+        ..free()
+    };
+    let nodes = Nodes::open(fixture, 1, &limits, None).await?;
+    let (world, chat) = (&nodes.world, &nodes.chats[0]);
+    let [alice, bob] = world.users().await?;
+    let mut ids = Vec::new();
+    // What follows cursor 1 in each: nothing, a few pages, just not too much, too much.
+    for count in [0, 6, 10, 11, 30] {
+        let id = world.group_of(alice, &[bob]).await?;
+        for n in 0..count {
+            world.post(alice, id, format!("{n}")).await?;
+        }
+        ids.push((id, count));
+    }
+    let mut device = Device::connect(fixture, chat, bob).await?;
+    let cursors: Vec<(LogId, Seq)> = ids.iter().map(|(id, _)| ((*id).into(), 1)).collect();
+    refused(
+        "too many logs in one call",
+        device.resume(cursors[..4].to_vec()),
+        &[ErrorKind::Invalid],
+    )?;
+    device.resume(cursors[..3].to_vec())?;
+    refused(
+        "a log that is under way",
+        device.resume(cursors[2..].to_vec()),
+        &[ErrorKind::Invalid],
+    )?;
+    device.resume(cursors[3..].to_vec())?;
+    device.resume(vec![(LogId::User(bob), 0)])?;
+    device
+        .until_seq(bob, world.store.memberships(bob).await?.head)
+        .await?;
+    let own = device.items.len();
+    let last = |items: &[Item]| {
+        let resyncs = items.iter().filter(|i| matches!(i, Item::Resync { .. }));
+        resyncs.count() >= 2
+    };
+    device.until("two resyncs", last).await?;
+    for (id, count) in ids {
+        let head = 1 + count;
+        let told = device.items.iter().find_map(|item| match item {
+            Item::Resync { log, seq } if *log == id.into() => Some(*seq),
+            _ => None,
+        });
+        let expected = (count > 10).then_some(head);
+        ensure_eq!(told, expected, "the resync of a log with {count} more");
+        let live = chat.commit(to(alice, id, vec![Change::post("live")]));
+        device.until_seq(id, live.await?.last()).await?;
+        device.agrees(world, id, expected.unwrap_or(1)).await?;
+    }
+    let firsts = device.items[..own].iter().filter_map(place);
+    let before = firsts.filter(|(log, _)| *log != bob.into()).count();
+    ensure_eq!(before, 0, "entries of other logs before one's own");
     Ok(Verdict::Holds)
 }
