@@ -176,7 +176,8 @@ impl Shard {
         {
             let hole = open.hole.get_or_insert_default();
             hole.target = hole.target.max(seq);
-            self.fetch(log, Duration::ZERO);
+            // What was committed just now may be on its way here.
+            self.fetch(log, PATIENCE);
         }
     }
 

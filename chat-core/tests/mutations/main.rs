@@ -4,6 +4,7 @@
 // Helpers of tests: the lint knows only the test functions themselves.
 #![allow(clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
 
+mod costs;
 mod delivery;
 mod engines;
 mod keys;
