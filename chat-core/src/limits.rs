@@ -102,6 +102,8 @@ pub(crate) mod fixed {
     pub(crate) const EMOJI: usize = 64;
     /// Pinned messages of a conversation.
     pub(crate) const PINS: usize = 50;
+    /// Unread mentions that are kept for a member.
+    pub(crate) const MENTIONS: usize = 100;
     /// Bytes of a provider, subject or conversation key.
     pub(crate) const KEY: usize = 256;
     /// Bytes of a user's name.

@@ -270,6 +270,9 @@ pub struct Member {
     pub muted_until: Option<Timestamp>,
     /// Filed away in their list.
     pub archived: bool,
+    /// Messages after `read` that mention them, ascending; the first 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Seq>,
 }
 
 impl Member {

@@ -15,7 +15,7 @@ use crate::fault::Fault;
 /// The columns of a `chat_member m`, as [`member`] reads them.
 macro_rules! member_columns {
     () => {
-        "m.role, m.ranges, m.read, m.read_ordinal, m.delivered, m.hidden, m.muted_until, m.archived"
+        "m.role, m.ranges, m.read, m.read_ordinal, m.delivered, m.hidden, m.muted_until, m.archived, m.mentions"
     };
 }
 pub(crate) use member_columns;
@@ -115,7 +115,12 @@ pub(crate) fn bind(to: &mut Binder<'_, '_>, key: &RowKey, row: &Row) -> Result<(
             to.id(member.delivered)?;
             to.id(member.hidden)?;
             to.optional(member.muted_until.map(Timestamp::millis))?;
-            to.int(member.archived.into())
+            to.int(member.archived.into())?;
+            if member.mentions.is_empty() {
+                to.value(ValueRef::Null)
+            } else {
+                to.json(&member.mentions)
+            }
         }
         Row::Head(head) => {
             to.id(head.seq)?;
@@ -229,6 +234,7 @@ pub(crate) fn member(
             .get::<_, Option<i64>>(at + 6)?
             .map(Timestamp::from_millis),
         archived: row.get(at + 7)?,
+        mentions: json(row, at + 8)?.unwrap_or_default(),
     })
 }
 

@@ -87,7 +87,7 @@ pub(crate) static CONVERSATION: Table = table!("chat_conversation" ("conversatio
 pub(crate) static DIRECT: Table = table!("chat_direct" ("a", "b") => ("conversation"));
 pub(crate) static NAMED: Table = table!("chat_named" ("name") => ("conversation"));
 pub(crate) static MEMBER: Table = table!("chat_member" ("conversation", "user")
-    => ("role", "ranges", "read", "read_ordinal", "delivered", "hidden", "muted_until", "archived"));
+    => ("role", "ranges", "read", "read_ordinal", "delivered", "hidden", "muted_until", "archived", "mentions"));
 pub(crate) static HEAD: Table =
     table!("chat_head" ("log") => ("seq", "floor", "ordinal", "message", "at"));
 static EVENT: Table = table!("chat_event" ("log", "seq")

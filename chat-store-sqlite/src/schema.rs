@@ -15,7 +15,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 ///
 /// `chat_event.position` is the place in the feed. SQLite gives out the highest one plus one, so no position is used twice
 /// as long as the youngest event stays: retention must leave it.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE chat_meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE chat_user(user INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
     CREATE TABLE chat_subject(
@@ -55,7 +56,11 @@ const STEPS: [&str; 1] = ["
         digest BLOB NOT NULL, at INTEGER NOT NULL, conversation INTEGER, user INTEGER, login INTEGER,
         first INTEGER NOT NULL, count INTEGER NOT NULL,
         PRIMARY KEY(key, author)) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    ALTER TABLE chat_member ADD COLUMN mentions TEXT;
+",
+];
 
 /// The version that this program writes.
 pub(crate) const VERSION: i64 = STEPS.len() as i64;

@@ -120,7 +120,7 @@ impl Snapshot for View<'_> {
             let conversation = columns::conversation(row, 0)?;
             Ok((
                 columns::member(row, 1, conversation, user)?,
-                columns::head(row, 9)?,
+                columns::head(row, 10)?,
             ))
         })
     }

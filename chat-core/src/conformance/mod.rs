@@ -228,6 +228,7 @@ macro_rules! conformance_tests {
             hidden_targets_are_not_told
             user_logs_are_private
             counts_agree
+            mentions_are_counted
             reading_is_monotone
             inbox_is_in_order
             errors_are_typed

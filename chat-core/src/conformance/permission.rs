@@ -466,6 +466,10 @@ async fn blocks(world: &World, cast: &Cast) -> Result<(), Violation> {
         .collect();
     let expected = vec![vec![cast.admin]];
     ensure_eq!(mentions, expected, "who is mentioned by one who is blocked");
+    for (user, expected) in [(by, vec![]), (cast.admin, vec![seq])] {
+        let member = world.store.entry(user, id).await?.member;
+        ensure_eq!(member.mentions, expected, "unread mentions of {user}");
+    }
     // The one who blocks may write, and taking the block back opens the conversation for both.
     let theirs = Write::post(by, Target::Direct(by, blocked), "hello");
     ensure_eq!(

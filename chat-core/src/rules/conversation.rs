@@ -247,6 +247,7 @@ impl<'s, 'a> Talk<'s, 'a> {
                 hidden: 0,
                 muted_until: None,
                 archived: false,
+                mentions: Vec::new(),
             };
             talk.save_member(member);
             talk.rows.tell(

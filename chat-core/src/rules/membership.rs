@@ -80,6 +80,7 @@ impl Talk<'_, '_> {
             hidden: 0,
             muted_until: None,
             archived: false,
+            mentions: Vec::new(),
         });
         member.role = Some(role);
         member.ranges.open(from);
@@ -193,6 +194,7 @@ impl Talk<'_, '_> {
         let seq = self.append(EventKind::Left { user }, None);
         member.role = None;
         member.ranges.close(seq);
+        member.mentions.clear();
         self.save_member(member);
         self.rows.tell(
             user,

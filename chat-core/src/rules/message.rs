@@ -37,15 +37,24 @@ impl Talk<'_, '_> {
             revision: 0,
             edited_at: None,
             reply_to,
-            mentions,
+            mentions: mentions.clone(),
             reactions: Vec::new(),
         };
         self.append(EventKind::Posted, Some(message));
+        for user in mentions {
+            if let Some(mut member) = self.member(user)?
+                && member.mentions.len() < fixed::MENTIONS
+            {
+                member.mentions.push(seq);
+                self.save_member(member);
+            }
+        }
         if let Actor::User(user) = self.actor
             && let Some(mut member) = self.member(user)?
         {
             // Whoever sends has read.
             (member.read, member.read_ordinal) = (seq, self.head.ordinal);
+            member.mentions.clear();
             self.save_member(member);
         }
         Ok(())
@@ -129,7 +138,18 @@ impl Talk<'_, '_> {
         }
         message.content = None;
         message.reactions.clear();
-        message.mentions.clear();
+        let mentions = std::mem::take(&mut message.mentions);
+        let id = self.id;
+        let members = mentions.iter().map(|user| RowKey::Member(id, *user));
+        self.rows.need(members)?;
+        for user in mentions {
+            if let Some(mut member) = self.member(user)?
+                && member.mentions.contains(&seq)
+            {
+                member.mentions.retain(|mention| *mention != seq);
+                self.save_member(member);
+            }
+        }
         row.message = Some(message);
         self.save_event(seq, row);
         if self.conversation.pins.contains(&seq) {

@@ -16,6 +16,7 @@ impl Talk<'_, '_> {
         me.ranges.drop_through(through);
         (me.hidden, me.read, me.read_ordinal) = (through, through, self.head.ordinal);
         me.delivered = through;
+        me.mentions.clear();
         let user = me.user;
         self.save_member(me);
         self.rows.tell(
@@ -80,6 +81,7 @@ impl Talk<'_, '_> {
             row.map_or(me.read_ordinal, |row| row.ordinal)
         };
         me.delivered = me.delivered.max(seq);
+        me.mentions.retain(|mention| *mention > seq);
         let user = me.user;
         self.save_member(me);
         self.rows.tell(

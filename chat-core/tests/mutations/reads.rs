@@ -22,6 +22,7 @@ mutations! {
     store::hidden_targets_are_not_told: With(SeesAll::InLogs);
     store::user_logs_are_private: With(OthersLogs);
     store::counts_agree: With(Miscounted);
+    store::mentions_are_counted: With(OldMentions);
     store::reading_is_monotone: With(LastAsked::default());
     store::inbox_is_in_order: With(Swapped);
     store::errors_are_typed: With(Untyped);
@@ -94,6 +95,18 @@ struct Miscounted;
 impl Fault for Miscounted {
     fn entry(&self, entry: &mut InboxEntry) {
         entry.head.ordinal += u64::from(entry.head.message == entry.member.read);
+    }
+}
+
+/// Mentions stay when they were read.
+#[derive(Clone)]
+struct OldMentions;
+
+impl Fault for OldMentions {
+    fn entry(&self, entry: &mut InboxEntry) {
+        if entry.member.mentions.is_empty() && entry.member.read > 1 {
+            entry.member.mentions.push(entry.member.read);
+        }
     }
 }
 

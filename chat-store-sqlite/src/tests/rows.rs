@@ -25,6 +25,11 @@ fn member(conversation: ConversationId, user: UserId, role: Option<Role>) -> Mem
         hidden: 4,
         muted_until: role.map(|_| Timestamp::from_millis(-5)),
         archived: role.is_none(),
+        mentions: if role.is_some() {
+            vec![2, MAX_ID]
+        } else {
+            Vec::new()
+        },
     }
 }
 

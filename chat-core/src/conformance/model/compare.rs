@@ -172,6 +172,12 @@ fn row(
     ensure_eq!(found.hidden, expected.hidden, "hidden {place}");
     ensure_eq!(found.muted_until, expected.muted, "muted {place}");
     ensure_eq!(found.archived, expected.archived, "archived {place}");
+    let mentions = talk.posts().filter(|(seq, entry, post)| {
+        let is_news = *seq > expected.read && entry.actor != Actor::User(user);
+        is_news && post.mentions.contains(&user)
+    });
+    let mentions: Vec<Seq> = mentions.map(|(seq, ..)| seq).collect();
+    ensure_eq!(found.mentions, mentions, "unread mentions {place}");
     Ok(())
 }
 

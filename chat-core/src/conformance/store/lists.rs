@@ -3,9 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::conformance::world::{ALL, World, refused, to};
+use crate::conformance::world::{ALL, World, about_self, refused, to};
 use crate::conformance::{Fixture, Outcome, Verdict, Violation, ensure, ensure_eq};
-use crate::{Actor, Change, ConversationId, ErrorKind, EventKind, Target, UserId, Viewer, Write};
+use crate::{
+    Actor, Change, ConversationId, ErrorKind, EventKind, Seq, Target, UserId, Viewer, Write,
+};
 
 /// Unread is what was posted after one's cursor, whatever else happened; one's own post moves one's own cursor, and an edit
 /// or deletion counts for nothing.
@@ -63,6 +65,79 @@ pub async fn counts_agree(fixture: &dyn Fixture) -> Outcome {
     world.change(carol, id, Change::Hide).await?;
     let entry = world.store.entry(carol, id).await?;
     ensure_eq!(entry.member.unread(&entry.head), 0, "unread after hiding");
+    Ok(Verdict::Holds)
+}
+
+/// Unread messages that mention somebody are known until they are read, deleted, or no longer theirs to read; whoever blocks
+/// the author is not mentioned.
+///
+/// # Errors
+/// How it was broken.
+pub async fn mentions_are_counted(fixture: &dyn Fixture) -> Outcome {
+    let world = World::open(fixture).await?;
+    let [alice, bob, carol, blocks] = world.users().await?;
+    let id = world.group_of(alice, &[bob, carol, blocks]).await?;
+    let block = Change::Block {
+        user: alice,
+        on: true,
+    };
+    world.commit(about_self(blocks, block)).await?;
+    let expect = async |user, expected: &[Seq], when: &str| -> Result<(), Violation> {
+        let entry = world.store.entry(user, id).await?;
+        ensure_eq!(entry.member.mentions, expected, "mentions {when}");
+        // Who hid it has no list.
+        if let Some(listed) = world.store.inbox(user, None, ALL).await?.pop() {
+            ensure_eq!(listed, entry, "list and entry of {user} {when}");
+        }
+        Ok(())
+    };
+    let mention = async |sender: UserId, users: &[UserId]| {
+        let post = Change::Post {
+            content: "you".into(),
+            reply_to: None,
+            mentions: users.to_vec(),
+        };
+        Ok::<Seq, Violation>(world.change(sender, id, post).await?.last())
+    };
+    let all = [alice, bob, carol, blocks];
+    let one = mention(alice, &all).await?;
+    let two = mention(alice, &[bob]).await?;
+    world.post(alice, id, "nobody").await?;
+    let four = mention(carol, &[bob, blocks]).await?;
+    expect(alice, &[], "of oneself").await?;
+    expect(bob, &[one, two, four], "of one mentioned thrice").await?;
+    expect(carol, &[], "of one who wrote since").await?;
+    expect(blocks, &[four], "of one who blocks").await?;
+    world.change(bob, id, Change::Read { seq: one }).await?;
+    expect(bob, &[two, four], "after reading the first").await?;
+    let delete = Change::Delete { message: two };
+    world.change(alice, id, delete).await?;
+    expect(bob, &[four], "after a deletion").await?;
+    world.change(bob, id, Change::Hide).await?;
+    expect(bob, &[], "after hiding").await?;
+    let last = mention(carol, &[bob]).await?;
+    expect(bob, &[last], "after hiding, anew").await?;
+    world
+        .change(alice, id, Change::Remove { user: bob })
+        .await?;
+    let member = world.store.entry(bob, id).await?.member;
+    ensure_eq!(
+        member.mentions,
+        Vec::<Seq>::new(),
+        "mentions of one who left"
+    );
+    mention(carol, &[bob]).await?;
+    let add = Change::Add {
+        user: bob,
+        role: crate::Role::Member,
+    };
+    world.change(alice, id, add).await?;
+    expect(bob, &[], "of one who is back").await?;
+    for _ in 0..110 {
+        mention(carol, &[bob]).await?;
+    }
+    let member = world.store.entry(bob, id).await?.member;
+    ensure_eq!(member.mentions.len(), 100, "mentions kept");
     Ok(Verdict::Holds)
 }
 

@@ -27,7 +27,9 @@ pub use keys::{
     key_with_another_body, key_within_a_group, one_key_a_hundred_times,
     refusal_leaves_the_key_free,
 };
-pub use lists::{counts_agree, inbox_is_in_order, reading_is_monotone, users_are_found};
+pub use lists::{
+    counts_agree, inbox_is_in_order, mentions_are_counted, reading_is_monotone, users_are_found,
+};
 pub use order::{gapless, many_writers_leave_no_hole, one_order_however_read};
 pub use rights::{
     former_members_see_up_to_their_end, hidden_targets_are_not_told, hiding_clears_for_one,
