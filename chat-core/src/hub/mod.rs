@@ -12,6 +12,7 @@ mod receipts;
 mod recent;
 mod shard;
 mod signal;
+mod subscribe;
 mod upkeep;
 mod users;
 
@@ -36,7 +37,8 @@ use crate::{
     Bus, Committed, Error, Event, EventKind, Hint, Identity, Limits, LogId, LoginId, Ranges, Seq,
     Store, UserId,
 };
-use shard::{Shard, Subscribe};
+use shard::Shard;
+use subscribe::Subscribe;
 use users::{OnlineUser, Users};
 
 /// Events that may be on their way through the shards before committing waits for the fan-out.

@@ -1,0 +1,225 @@
+//! Who is live on a log: changed in the log's own order.
+
+use std::sync::Arc;
+
+use super::shard::{Command, OpenLog, Shard};
+use super::users::OnlineUser;
+use super::{Closed, Delivery};
+use crate::rules::{Row, RowKey};
+use crate::{ConversationId, EventKind, LogId, Ranges, Seq, UserId};
+
+/// A user who becomes live on a log.
+pub(crate) struct Subscribe {
+    pub(crate) log: LogId,
+    pub(crate) user: Arc<OnlineUser>,
+    pub(crate) ranges: Ranges,
+    /// Where the log stood when the ranges were read.
+    pub(crate) read_at: Seq,
+    /// What follows this seq is delivered, as far as it has not passed here before.
+    pub(crate) after: Seq,
+}
+
+pub(super) struct Subscriber {
+    pub(super) user: Arc<OnlineUser>,
+    pub(super) ranges: Visible,
+    /// Live after this seq: what came before they joined may still have to pass.
+    pub(super) after: Seq,
+}
+
+impl Subscriber {
+    /// Whether an event, or the message it is about, lies outside of what they may see.
+    pub(super) fn hides(&self, delivery: &Delivery) -> bool {
+        let hides = |seq| !self.ranges.contains(seq);
+        hides(delivery.event.seq) || delivery.event.kind.target().is_some_and(hides)
+    }
+}
+
+/// [`Ranges`], small in the usual case.
+pub(super) enum Visible {
+    From(Seq),
+    Ranges(Box<Ranges>),
+}
+
+impl Visible {
+    fn new(ranges: Ranges) -> Self {
+        match ranges.as_slice() {
+            [(first, None)] => Self::From(*first),
+            _ => Self::Ranges(Box::new(ranges)),
+        }
+    }
+
+    pub(super) fn contains(&self, seq: Seq) -> bool {
+        match self {
+            Self::From(first) => *first <= seq,
+            Self::Ranges(ranges) => ranges.contains(seq),
+        }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Ranges)) {
+        let mut ranges = match self {
+            Self::From(first) => Ranges::from_seq(*first),
+            Self::Ranges(ranges) => std::mem::take(&mut **ranges),
+        };
+        change(&mut ranges);
+        *self = Self::new(ranges);
+    }
+}
+
+impl Shard {
+    /// Subscribes those whom an event makes members, if they are connected here.
+    pub(super) fn join(&mut self, log: LogId, delivery: &Delivery) {
+        let seq = delivery.event.seq;
+        let join = |shard: &mut Self, user: UserId, from: Seq| {
+            if let Some(user) = shard.hub.users.get(user) {
+                let (ranges, after) = (Ranges::from_seq(from), seq - 1);
+                if let Some(known) = shard.subscriber(log, &user) {
+                    // Live already by a later joining that was told first.
+                    known.after = known.after.min(after);
+                    return;
+                }
+                shard.subscribe(Subscribe {
+                    log,
+                    user,
+                    ranges,
+                    read_at: seq,
+                    after,
+                });
+            }
+        };
+        match &delivery.event.kind {
+            EventKind::Created { members, .. } => {
+                for (user, _) in members {
+                    join(self, *user, 1);
+                }
+            }
+            EventKind::Joined { user, from, .. } => join(self, *user, *from),
+            _ => {}
+        }
+    }
+
+    /// A user who is connected here joined a conversation, maybe through another node: makes sure they are live on it from
+    /// that event on.
+    pub(super) fn added(&self, user: UserId, conversation: ConversationId, seq: Seq) {
+        let log = LogId::Conversation(conversation);
+        if let Some(user) = self.hub.users.get(user)
+            && user.place(log).is_none()
+        {
+            self.look_up(user, conversation, seq.saturating_sub(1));
+        }
+    }
+
+    /// Reads a membership, then subscribes by it.
+    pub(super) fn look_up(&self, user: Arc<OnlineUser>, conversation: ConversationId, after: Seq) {
+        let hub = Arc::clone(&self.hub);
+        let log = LogId::Conversation(conversation);
+        tokio::spawn(async move {
+            let keys = vec![RowKey::Member(conversation, user.id), RowKey::Head(log)];
+            match hub.store.rows(keys).await.as_deref() {
+                Ok([Some(Row::Member(member)), Some(Row::Head(head))]) => {
+                    if member.role.is_some() {
+                        let (ranges, read_at) = (member.ranges.clone(), head.seq);
+                        let subscribe = Subscribe {
+                            log,
+                            user,
+                            ranges,
+                            read_at,
+                            after,
+                        };
+                        hub.send(log, Command::Subscribe(subscribe));
+                        hub.send(log, Command::Hint { log, seq: read_at });
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    // Without the store it cannot be known what this user may see: their devices have to come again.
+                    tracing::warn!(%error, "a membership could not be read");
+                    hub.close(user.id, None, Closed::Unavailable);
+                }
+            }
+        });
+    }
+
+    pub(super) fn subscribe(&mut self, subscribe: Subscribe) {
+        let Subscribe {
+            log,
+            user,
+            ranges,
+            read_at,
+            after,
+        } = subscribe;
+        if user.place(log).is_some() {
+            return;
+        }
+        let hub = &self.hub;
+        let open = self.logs.entry(log).or_insert_with(|| {
+            hub.watch(log, true);
+            let (subscribers, hole) = (Vec::new(), None);
+            OpenLog {
+                last: after,
+                settled: after,
+                subscribers,
+                hole,
+            }
+        });
+        if read_at < open.settled
+            && let LogId::Conversation(conversation) = log
+        {
+            // Somebody left since the ranges were read; it may have been this user.
+            return self.look_up(user, conversation, after);
+        }
+        user.set_place(
+            log,
+            u32::try_from(open.subscribers.len()).unwrap_or(u32::MAX),
+        );
+        open.subscribers.push(Subscriber {
+            user: Arc::clone(&user),
+            ranges: Visible::new(ranges),
+            after,
+        });
+        // Who left meanwhile was told to forget the logs known then; this one may have come too late.
+        let online = self.hub.users.get(user.id);
+        if !online.is_some_and(|online| Arc::ptr_eq(&online, &user)) {
+            self.unsubscribe(log, &user);
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, log: LogId, user: &Arc<OnlineUser>) {
+        let Some(place) = user.place(log) else { return };
+        user.forget(log);
+        let Some(open) = self.logs.get_mut(&log) else {
+            return;
+        };
+        let place = place as usize;
+        if place < open.subscribers.len() {
+            open.subscribers.swap_remove(place);
+            if let Some(moved) = open.subscribers.get(place) {
+                moved
+                    .user
+                    .set_place(log, u32::try_from(place).unwrap_or(u32::MAX));
+            }
+        }
+        if open.subscribers.is_empty() {
+            let hole = open.hole.take();
+            self.logs.remove(&log);
+            self.hub.watch(log, false);
+            for (_, answer) in hole.into_iter().flat_map(|hole| hole.answers) {
+                answer.device.answer(answer.item);
+            }
+        }
+    }
+
+    fn subscriber(&mut self, log: LogId, user: &OnlineUser) -> Option<&mut Subscriber> {
+        let place = user.place(log)?;
+        let open = self.logs.get_mut(&log)?;
+        open.subscribers.get_mut(place as usize)
+    }
+
+    pub(super) fn clear(&mut self, log: LogId, user: UserId, through: Seq) {
+        let user = self.hub.users.get(user);
+        if let Some(subscriber) = user.and_then(|user| self.subscriber(log, &user)) {
+            subscriber
+                .ranges
+                .change(|ranges| ranges.drop_through(through));
+        }
+    }
+}
