@@ -184,6 +184,10 @@ impl Shard {
             return;
         };
         open.last = seq;
+        if let (EventKind::Blocked { user, on }, LogId::User(by)) = (&delivery.event.kind, log) {
+            // Before it is told: who knows of it sees it hold.
+            self.hub.blocked(by, *user, *on);
+        }
         let mut count = 0;
         for subscriber in &open.subscribers {
             let old = run.partition_point(|delivery| delivery.event.seq <= subscriber.after);
@@ -237,9 +241,6 @@ impl Shard {
                 );
             }
             (EventKind::Removed { .. }, LogId::User(user)) => self.hub.check_watched(user),
-            (EventKind::Blocked { user, on }, LogId::User(by)) => {
-                self.hub.blocked(by, *user, *on);
-            }
             (EventKind::LoginsRevoked { login, before }, LogId::User(user)) => {
                 self.hub.revoked(user, *login, *before);
             }

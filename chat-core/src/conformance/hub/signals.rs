@@ -126,6 +126,11 @@ pub async fn signals_reach_members_only(fixture: &dyn Fixture) -> Outcome {
     }
     let block = |on| about_self(member, Change::Block { user: owner, on });
     chats[1].commit(block(true)).await?;
+    let own = world.store.memberships(member).await?.head;
+    for device in &mut members {
+        // From here on it is known on this node.
+        after_all(device, member, own).await?;
+    }
     let before: Vec<usize> = members
         .iter()
         .map(|device| device.signals().len())
