@@ -20,6 +20,7 @@ mod model;
 mod node;
 mod policy;
 mod prepare;
+pub mod protocol;
 mod rate;
 pub mod rules;
 pub mod snapshot;

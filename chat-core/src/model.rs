@@ -30,14 +30,24 @@ pub enum Viewer {
 pub struct Data(Box<RawValue>);
 
 impl Data {
-    /// Takes JSON text.
+    /// What [`Data::from_json`] takes.
+    pub(crate) const EXPECTED: &str =
+        "JSON that is at most 100 levels deep, without numbers beyond a double or half characters";
+
+    /// Takes JSON text that every reader can take: at most 100 levels deep, with numbers that fit a double, and strings that
+    /// can be written in UTF-8. So no reader fails on what somebody else attached.
     ///
     /// # Errors
-    /// `Invalid` when it is not JSON.
+    /// `Invalid` when it is not.
     pub fn from_json(text: impl Into<String>) -> Result<Self, Error> {
-        RawValue::from_string(text.into())
-            .map(Self)
-            .map_err(|_| Error::invalid("`data` is not JSON"))
+        let text = text.into();
+        let bad = |_| Error::invalid(format!("`data` must be {}", Self::EXPECTED));
+        if depth(&text) > 100 {
+            return Err(Error::invalid(format!("`data` must be {}", Self::EXPECTED)));
+        }
+        // Reads numbers and escapes, which a raw value only passes over.
+        let _: serde_json::Value = serde_json::from_str(&text).map_err(bad)?;
+        RawValue::from_string(text).map(Self).map_err(bad)
     }
 
     /// The JSON text.
@@ -45,6 +55,25 @@ impl Data {
     pub fn json(&self) -> &str {
         self.0.get()
     }
+}
+
+/// How deep lists and objects lie in each other.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 impl PartialEq for Data {

@@ -1,0 +1,1 @@
+//! Schemas of the families of frames, for an OpenAPI document.
