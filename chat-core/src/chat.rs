@@ -12,7 +12,7 @@ use crate::rules::{Row, RowKey};
 use crate::{
     Actor, Bus, Change, Closed, Committed, Connection, ConversationId, Error, EventKind, FeedEntry,
     Format, Hint, Identity, InboxCursor, InboxEntry, Limits, LogId, LogPage, Login, LoginId,
-    Member, Message, Policy, Prepared, Seq, Span, Store, Target, User, UserId, Viewer, Write,
+    Member, Memberships, Message, Policy, Prepared, Seq, Span, Store, Target, User, UserId, Viewer, Write,
     fold_name,
 };
 
@@ -226,6 +226,14 @@ impl Chat {
         conversation: ConversationId,
     ) -> Result<InboxEntry, Error> {
         self.store().await?.entry(user, conversation).await
+    }
+
+    /// All conversations a user is a member of now, and where their logs stand. See [`Store::memberships`].
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn memberships(&self, user: UserId) -> Result<Memberships, Error> {
+        self.store().await?.memberships(user).await
     }
 
     /// Members of a conversation by ascending user id, former ones included; `limit` is clamped to [`Limits::page`].

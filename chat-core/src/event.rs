@@ -20,8 +20,9 @@ pub struct Event {
     pub actor: Actor,
     /// What happened.
     pub kind: EventKind,
-    /// The message that a [`EventKind::Posted`] or [`EventKind::Edited`] is about, as it stood when this event was read
-    /// (live: when it was committed); so a text that was erased is told nowhere any more.
+    /// The message that a [`EventKind::Posted`], [`EventKind::Edited`] or [`EventKind::Reacted`] is about, as it stood when
+    /// this event was read (live: when it was committed); so a text that was erased is told nowhere any more, and counts of
+    /// reactions need no counting.
     pub message: Option<Message>,
 }
 

@@ -78,6 +78,7 @@ ids! {
 /// Names one log: what happened in a conversation, or what concerns one user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum LogId {
     /// Messages, edits, deletions, reactions, pins, membership and settings of a conversation.
     Conversation(ConversationId),

@@ -143,6 +143,7 @@ pub enum ConversationKind {
 /// What a member who joins later may read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum History {
     /// All of it.
     #[default]
@@ -194,6 +195,7 @@ pub struct Head {
 /// A member's rights in a group; in a direct conversation both are [`Role::Member`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Role {
     /// Reads, posts, reacts; edits and deletes own messages.
     Member,

@@ -443,3 +443,29 @@ impl Window {
         }
     }
 }
+
+/// As `time.id`: what a client hands back to go on. Forging one gains nothing: it only says where in one's own list.
+impl std::fmt::Display for InboxCursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.at.millis(), self.conversation)
+    }
+}
+
+impl std::str::FromStr for InboxCursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bad = || Error::invalid("this is no place in a list of conversations");
+        let (at, conversation) = text.split_once('.').ok_or_else(bad)?;
+        let cursor = Self {
+            at: Timestamp::from_millis(at.parse().map_err(|_| bad())?),
+            conversation: ConversationId::new(conversation.parse().map_err(|_| bad())?)?,
+        };
+        // One way to write it: no signs, no zeroes in front.
+        if cursor.to_string() == text {
+            Ok(cursor)
+        } else {
+            Err(bad())
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use chat_core::protocol::sentence;
 use chat_core::{Error, ErrorKind};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
@@ -171,20 +172,6 @@ impl Problem {
     }
 }
 
-/// What an error says, as a sentence for a person: errors themselves begin small and end without a full stop.
-pub(crate) fn sentence(detail: &str) -> String {
-    let mut rest = detail.chars();
-    let mut sentence: String = rest
-        .next()
-        .map(|first| first.to_uppercase().collect())
-        .unwrap_or_default();
-    sentence.push_str(rest.as_str());
-    if !sentence.ends_with(['.', '!', '?']) {
-        sentence.push('.');
-    }
-    sentence
-}
-
 /// Rounded up, at least 1: who waits so long is let in.
 fn whole_seconds(wait: Duration) -> u64 {
     let round_up = u64::from(wait.subsec_nanos() > 0);
@@ -218,14 +205,6 @@ pub(crate) fn log_internal(error: &Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sentences_begin_and_end_like_sentences() {
-        assert_eq!(sentence("the name is taken"), "The name is taken.");
-        assert_eq!(sentence("`q` must be a text"), "`q` must be a text.");
-        assert_eq!(sentence("Done."), "Done.");
-        assert_eq!(sentence(""), ".");
-    }
 
     #[test]
     fn waiting_is_rounded_up() {

@@ -2,27 +2,15 @@
 //! outside, so that they can change without changing the wire.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use chat_core::{Actor, ConversationKind, Data, InboxEntry, Timestamp, User};
+use chat_core::protocol::{Ref, Time};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::query::write_cursor;
-
-/// RFC 3339 in UTC with milliseconds.
-struct Rfc3339(Timestamp);
-
-impl fmt::Display for Rfc3339 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Only a broken clock or store has times outside of jiff's years -9999 to 9999.
-        let time = jiff::Timestamp::from_millisecond(self.0.millis()).unwrap_or_default();
-        write!(f, "{time:.3}")
-    }
-}
 
 fn time<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&Rfc3339(*at))
+    serializer.collect_str(&Time(*at))
 }
 
 fn maybe_time<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -166,7 +154,7 @@ impl<'a> From<&'a InboxEntry> for ConversationBody<'a> {
             updated_at: entry.head.at,
             unread: entry.member.unread(&entry.head),
             last_message: entry.last.as_ref().map(MessageBody::from),
-            cursor: write_cursor(entry.cursor()),
+            cursor: entry.cursor().to_string(),
         }
     }
 }
@@ -284,29 +272,4 @@ pub(crate) struct ErrorFrame<'a> {
     /// How long to wait before the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_ms: Option<u64>,
-}
-
-/// What a client calls a frame of its own: an integer, or a string of at most 64 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum Ref {
-    /// A number.
-    Integer(i64),
-    /// A short text.
-    Text(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_milliseconds() {
-        let text = |millis| Rfc3339(Timestamp::from_millis(millis)).to_string();
-        assert_eq!(text(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(text(1_795_365_600_123), "2026-11-22T16:40:00.123Z");
-        assert_eq!(text(1_795_365_600_100), "2026-11-22T16:40:00.100Z");
-        assert_eq!(text(i64::MAX), "1970-01-01T00:00:00.000Z");
-        assert_eq!(text(-1), "1969-12-31T23:59:59.999Z");
-    }
 }

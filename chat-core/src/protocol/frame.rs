@@ -8,7 +8,7 @@ frames! {
     /// A frame of a server, without its `ref`.
     ServerFrame by any {
         /// The first frame: who one is, and what is offered.
-        Hello("hello"): Box<Hello>,
+        Hello("hello"): Hello,
         /// Something happened in a log.
         Event("event"): Event,
         /// A log that was resumed has caught up: what follows is live.
@@ -115,7 +115,6 @@ lenient! {
     }
 
     /// Another member does something that is not stored.
-    #[cfg_attr(feature = "openapi", schema(as = SignalBody))]
     pub struct Signal {
         /// Where.
         pub conversation: ConversationId,

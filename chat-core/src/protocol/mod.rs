@@ -14,6 +14,7 @@ mod macros;
 mod model;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod operation;
 mod reply;
 mod request;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use event::*;
 pub use field::{Time, WriteKey};
 pub use frame::*;
 pub use model::*;
+pub use operation::execute;
 pub use reply::*;
 pub use request::*;
 

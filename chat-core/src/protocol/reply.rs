@@ -14,7 +14,7 @@ kinds! {
         /// To `heads`.
         Heads("heads"): HeadsPage,
         /// To `conversation`.
-        Conversation("conversation"): Box<ConversationReply>,
+        Conversation("conversation"): ConversationReply,
         /// To `history`.
         History("history"): HistoryPage,
         /// To `log`.
@@ -84,7 +84,7 @@ lenient! {
     /// One conversation.
     pub struct ConversationReply {
         /// As it stands in one's list.
-        pub entry: Entry,
+        pub entry: Box<Entry>,
     }
 
     /// A page of messages.

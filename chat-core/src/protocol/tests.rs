@@ -197,3 +197,11 @@ fn no_integer_loses_a_digit() {
     let bad = log(MAX_ID + 1).unwrap_err();
     assert_eq!(bad.error.field.as_deref(), Some("after"));
 }
+
+#[test]
+fn sentences_begin_and_end_like_sentences() {
+    assert_eq!(sentence("the name is taken"), "The name is taken.");
+    assert_eq!(sentence("`q` must be a text"), "`q` must be a text.");
+    assert_eq!(sentence("Done."), "Done.");
+    assert_eq!(sentence(""), ".");
+}

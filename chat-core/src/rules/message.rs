@@ -220,7 +220,7 @@ impl Talk<'_, '_> {
                 self.rows.put(key, Row::Reactions(own));
             }
         }
-        row.message = Some(message);
+        row.message = Some(message.clone());
         self.save_event(seq, row);
         self.append(
             EventKind::Reacted {
@@ -230,6 +230,7 @@ impl Talk<'_, '_> {
             },
             None,
         );
+        self.about(message);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! and what was wrong with a frame. Nothing else, as old clients show whatever carries a `conversation_id`.
 
 use bytes::Bytes;
+use chat_core::protocol::{Ref, sentence};
 use chat_core::{
     Closed, ConversationId, Delivery, Error, ErrorKind, Event, EventKind, Format, LogId, Target,
     UserId, Write,
@@ -11,8 +12,8 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::frame;
-use crate::problem::{log_internal, sentence, table};
-use crate::wire::{ErrorFrame, MessageFrame, Ref};
+use crate::problem::{log_internal, table};
+use crate::wire::{ErrorFrame, MessageFrame};
 
 /// Characters of a [`Ref`].
 const REF: usize = 64;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use chat_core::protocol::Ref;
 use chat_core::{Closed, Connection, Error, ErrorKind, Format, Item};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
@@ -17,7 +18,6 @@ use super::out::Out;
 use super::reader::{Inbound, Reader};
 use super::{Rules, frame};
 use crate::server::Lease;
-use crate::wire::Ref;
 
 /// Nothing more is read while so much waits to be written: a peer that sends without reading costs no more than this.
 const BACKLOG: usize = 64 << 10;
