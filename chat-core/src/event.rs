@@ -20,9 +20,8 @@ pub struct Event {
     pub actor: Actor,
     /// What happened.
     pub kind: EventKind,
-    /// The message that a [`EventKind::Posted`], [`EventKind::Edited`] or [`EventKind::Reacted`] is about, as it stood when
-    /// this event was read (live: when it was committed); so a text that was erased is told nowhere any more, and counts of
-    /// reactions need no counting.
+    /// The message that a [`EventKind::Posted`] or [`EventKind::Edited`] is about, as it stood when this event was read
+    /// (live: when it was committed); so a text that was erased is told nowhere any more.
     pub message: Option<Message>,
 }
 
@@ -61,6 +60,8 @@ pub enum EventKind {
         emoji: String,
         /// Put on, or taken off.
         on: bool,
+        /// By how many users the message has it now: nobody has to count, nor knows when counting began.
+        count: u32,
     },
     /// A message was pinned or unpinned.
     Pinned {

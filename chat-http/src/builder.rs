@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chat_auth::Auth;
+use chat_core::protocol::Settings;
 use chat_core::{Authenticator, Chat};
 
 use crate::assets::Assets;
@@ -157,7 +158,16 @@ impl Builder {
         }
         let proxies = self.proxies.iter().map(|text| Net::parse(text));
         let routes = Routes::new(&faces)?;
+        let native = Settings {
+            format: self.chat.format().map_err(BuildError::Format)?,
+            wrap: ws::text,
+            authenticator: Arc::clone(&authenticator),
+            server: concat!("chat-http ", env!("CARGO_PKG_VERSION")).to_owned(),
+            frame: self.limits.frame,
+            heartbeat: self.limits.ping_after,
+        };
         Ok(Http(Arc::new(Inner {
+            native: Arc::new(native),
             format: self.chat.format().map_err(BuildError::Format)?,
             chat: self.chat,
             auth: self.auth,

@@ -1,4 +1,4 @@
-//! The credential of a request: path token, then Bearer, then cookie; never a fall back from one to the next.
+//! The credential of a request: path token, then Bearer, then a token among a socket's protocols, then cookie; never a fall back from one to the next.
 
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
@@ -17,15 +17,22 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
-    /// Finds it; `None` when the request presents nothing.
+    /// Finds it; `None` when the request presents nothing. `offered` is a token among the protocols of a socket.
     ///
     /// # Errors
     /// 401 when the header that comes first is not readable.
-    pub(crate) fn find(path: Option<String>, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+    pub(crate) fn find(
+        path: Option<String>,
+        headers: &HeaderMap,
+        offered: Option<String>,
+    ) -> Result<Option<Self>, Problem> {
         if let Some(token) = path {
             return Ok(Some(Self::Token(token)));
         }
         if let Some(token) = bearer(headers)? {
+            return Ok(Some(Self::Token(token)));
+        }
+        if let Some(token) = offered {
             return Ok(Some(Self::Token(token)));
         }
         Ok(cookie(headers)?.map(Self::Cookie))
@@ -107,7 +114,7 @@ mod tests {
             let name: http::HeaderName = name.parse().unwrap();
             map.append(name, value.parse().unwrap());
         }
-        match Credential::find(path.map(str::to_owned), &map) {
+        match Credential::find(path.map(str::to_owned), &map, None) {
             Ok(Some(Credential::Token(token))) => Ok(Some(('t', token))),
             Ok(Some(Credential::Cookie(token))) => Ok(Some(('c', token))),
             Ok(None) => Ok(None),

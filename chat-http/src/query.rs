@@ -95,9 +95,8 @@ impl Query {
     /// Where a page of conversations goes on.
     pub(crate) fn cursor(&self) -> Result<Option<InboxCursor>, Problem> {
         let cursor = |text: &str| {
-            text.parse().map_err(|_| {
-                Problem::field("before", "`before` must be the `cursor` of an entry")
-            })
+            text.parse()
+                .map_err(|_| Problem::field("before", "`before` must be the `cursor` of an entry"))
         };
         self.get("before")?.map(cursor).transpose()
     }

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use chat_auth::Auth;
+use chat_core::protocol::Settings;
 use chat_core::{Authenticator, Chat, Error, ErrorKind, Format, Identity};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -66,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) limits: HttpLimits,
     pub(crate) rates: Limiters,
     pub(crate) sockets: Arc<ws::Rules>,
+    pub(crate) native: Arc<Settings>,
 }
 
 /// A request on its way to an endpoint.
@@ -296,7 +298,7 @@ impl Inner {
 impl Call<'_> {
     /// Who asks.
     pub(crate) async fn identity(&self) -> Result<Identity, Problem> {
-        let credential = Credential::find(None, &self.parts.headers)?;
+        let credential = Credential::find(None, &self.parts.headers, None)?;
         self.inner.identity(credential.as_ref()).await
     }
 

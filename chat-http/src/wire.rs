@@ -3,11 +3,10 @@
 
 use std::borrow::Cow;
 
-use chat_core::{Actor, ConversationKind, Data, InboxEntry, Timestamp, User};
 use chat_core::protocol::{Ref, Time};
+use chat_core::{Actor, ConversationKind, Data, InboxEntry, Timestamp, User};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
-
 
 fn time<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&Time(*at))

@@ -231,6 +231,8 @@ impl Connection {
                 Read::Standing(Standing::Behind) => {}
                 Read::Standing(Standing::Live) => {
                     self.catching.pop_front();
+                    items.push(Item::Live { log });
+                    return Poll::Ready(());
                 }
                 // Maybe since the last page: what is up to there is read once more.
                 Read::Standing(Standing::Away) => {

@@ -128,6 +128,11 @@ pub enum Item {
         /// Up to here nothing is sent.
         seq: Seq,
     },
+    /// A log that was resumed has caught up: what follows of it is live.
+    Live {
+        /// Which log.
+        log: LogId,
+    },
     /// Somebody does something that is not stored. Lossy: not kept for slow readers, and not told when it is too late.
     Signal(Arc<Signal>),
     /// How far somebody else has read and received.

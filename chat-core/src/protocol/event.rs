@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::macros::{kinds, lenient};
 use super::model::{author, kind};
-use super::{ConversationType, Message, Nothing, Reaction, Time};
+use super::{ConversationType, Message, Nothing, Time};
 use crate::{ConversationId, EventKind, History, LogId, Role, Seq, UserId};
 
 /// An entry of a log: where it stands, what happened, when and by whom.
@@ -153,8 +153,8 @@ lenient! {
         pub emoji: String,
         /// Put on, or taken off.
         pub on: bool,
-        /// All reactions of the message, as they stood when this was read: they take the place of those one knows.
-        pub reactions: Vec<Reaction>,
+        /// By how many users the message has it now: with 0 it goes, a new one comes last.
+        pub count: u32,
     }
 
     /// A message was pinned or unpinned.
@@ -331,20 +331,17 @@ fn what(event: EventKind, message: Option<crate::Message>) -> What {
         }),
         EventKind::Deleted { message } => Deleted { message }.into(),
         EventKind::Reacted {
-            message: of,
+            message,
             emoji,
             on,
-        } => {
-            let reactions = message.into_iter().flat_map(|message| message.reactions);
-            let reactions = reactions.map(Reaction::from).collect();
-            Reacted {
-                message: of,
-                emoji,
-                on,
-                reactions,
-            }
-            .into()
+            count,
+        } => Reacted {
+            message,
+            emoji,
+            on,
+            count,
         }
+        .into(),
         EventKind::Pinned { message, on } => Pinned { message, on }.into(),
         EventKind::Joined { user, role, from } => Joined { user, role, from }.into(),
         EventKind::Left { user } => Left { user }.into(),

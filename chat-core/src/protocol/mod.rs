@@ -6,6 +6,7 @@
 //! an unknown type or field is refused, by name. What a server sends is read leniently: unknown fields are passed over, and
 //! unknown types and kinds arrive as [`ServerFrame::Unknown`], [`What::Unknown`] and [`Reply::Unknown`].
 
+mod close;
 mod decode;
 mod event;
 mod field;
@@ -17,9 +18,11 @@ mod openapi;
 mod operation;
 mod reply;
 mod request;
+mod session;
 #[cfg(test)]
 mod tests;
 
+pub use close::{Close, Then};
 pub use decode::{Bad, Ref};
 pub use event::*;
 pub use field::{Time, WriteKey};
@@ -28,6 +31,7 @@ pub use model::*;
 pub use operation::execute;
 pub use reply::*;
 pub use request::*;
+pub use session::{Outgoing, Session, Settings};
 
 /// What a client asks for in `Sec-WebSocket-Protocol`.
 pub const NAME: &str = "chat.v1";

@@ -190,6 +190,7 @@ impl Talk<'_, '_> {
             .reactions
             .iter()
             .position(|reaction| reaction.emoji == emoji);
+        let before = place.map_or(0, |place| message.reactions[place].count);
         match (on, place) {
             (true, Some(place)) => message.reactions[place].count += 1,
             (true, None) => {
@@ -220,17 +221,21 @@ impl Talk<'_, '_> {
                 self.rows.put(key, Row::Reactions(own));
             }
         }
-        row.message = Some(message.clone());
+        row.message = Some(message);
         self.save_event(seq, row);
         self.append(
             EventKind::Reacted {
                 message: seq,
                 emoji: emoji.to_owned(),
                 on,
+                count: if on {
+                    before + 1
+                } else {
+                    before.saturating_sub(1)
+                },
             },
             None,
         );
-        self.about(message);
         Ok(())
     }
 

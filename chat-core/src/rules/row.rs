@@ -151,8 +151,8 @@ pub struct EventRow {
 }
 
 impl EventRow {
-    /// The event, about `message`: for [`EventKind::Posted`] this row's own, for [`EventKind::Edited`] and
-    /// [`EventKind::Reacted`] that of the row it names, else none.
+    /// The event, about `message`: for [`EventKind::Posted`] this row's own, for [`EventKind::Edited`] that of the row it
+    /// names, else none.
     #[must_use]
     pub fn event(&self, log: LogId, seq: Seq, message: Option<Message>) -> Event {
         Event {

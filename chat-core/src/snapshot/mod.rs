@@ -131,16 +131,13 @@ async fn ranges(snapshot: &impl Snapshot, viewer: Viewer, log: LogId) -> Result<
     }
 }
 
-/// The message that each event is about, as it stands in this snapshot: its own, or for an edit or a reaction that of the
-/// row it names.
+/// The message that each event is about, as it stands in this snapshot: its own, or for an edit that of the row it names.
 async fn subjects<'a>(
     snapshot: &impl Snapshot,
     rows: impl Iterator<Item = (LogId, &'a EventRow)> + Clone,
 ) -> Result<Vec<Option<Message>>, Error> {
     let edited = rows.clone().filter_map(|(log, row)| match row.kind {
-        EventKind::Edited { message, .. } | EventKind::Reacted { message, .. } => {
-            Some(RowKey::Event(log, message))
-        }
+        EventKind::Edited { message, .. } => Some(RowKey::Event(log, message)),
         _ => None,
     });
     let mut targets = snapshot
@@ -149,8 +146,7 @@ async fn subjects<'a>(
         .into_iter();
     let subjects = rows.map(|(_, row)| match (&row.kind, &row.message) {
         (EventKind::Posted, message) => message.clone(),
-        (EventKind::Edited { .. } | EventKind::Reacted { .. }, _) => match targets.next().flatten()
-        {
+        (EventKind::Edited { .. }, _) => match targets.next().flatten() {
             Some(Row::Event(target)) => target.message,
             _ => None,
         },

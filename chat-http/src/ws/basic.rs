@@ -1,11 +1,14 @@
 //! The basic profile: what a socket speaks when no subprotocol was asked for. In: messages to post. Out: messages posted,
 //! and what was wrong with a frame. Nothing else, as old clients show whatever carries a `conversation_id`.
 
+use std::cell::RefCell;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
-use chat_core::protocol::{Ref, sentence};
+use chat_core::protocol::{Close, Outgoing, Ref, sentence};
 use chat_core::{
-    Closed, ConversationId, Delivery, Error, ErrorKind, Event, EventKind, Format, LogId, Target,
-    UserId, Write,
+    Closed, Connection, ConversationId, Delivery, Error, ErrorKind, Event, EventKind, Format, Item,
+    LogId, Target, UserId, Write,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,33 +21,140 @@ use crate::wire::{ErrorFrame, MessageFrame};
 /// Characters of a [`Ref`].
 const REF: usize = 64;
 
-/// A close code with its reason.
-pub(super) type Close = (u16, &'static str);
+thread_local! {
+    /// What a connection hands over is passed on within one poll: one vector for all sockets of a thread.
+    static ITEMS: RefCell<Vec<Item>> = const { RefCell::new(Vec::new()) };
+}
 
-/// The login is over: log in again.
-pub(super) const LOGIN: Close = (1008, "login");
-/// Only text frames are spoken.
-pub(super) const BINARY: Close = (1003, "binary");
-/// A frame, or a message of several, is too long.
-pub(super) const TOO_LARGE: Close = (1009, "too large");
-/// Against the WebSocket protocol.
-pub(super) const PROTOCOL: Close = (1002, "protocol");
-/// A text frame that is no UTF-8.
-pub(super) const UTF8: Close = (1007, "utf-8");
-/// Too many bad, control or refused frames: wait before connecting again.
-pub(super) const FLOOD: Close = (4029, "flood");
-/// Connect again, and load afresh.
-pub(super) const RESUME: Close = (4008, "resume");
+/// One client of this profile. Texts go in, whole frames come out.
+pub(super) struct Basic {
+    me: UserId,
+    /// `None` once it is over.
+    connection: Option<Connection>,
+    format: Format,
+    /// Writes handed in so far, …
+    submitted: u64,
+    /// … those without an outcome yet, …
+    in_flight: usize,
+    /// … how many of these there may be, …
+    in_flight_limit: usize,
+    /// … and what the client calls those it named.
+    refs: Vec<(u64, Ref)>,
+}
 
-/// The one table from why a connection ended to close codes.
-pub(super) const fn close_code(why: Closed) -> Close {
-    match why {
-        Closed::LoggedOut => LOGIN,
-        Closed::Slow | Closed::Unavailable => RESUME,
-        Closed::Drain => (1001, "drain"),
-        Closed::TooMany => (4009, "too many"),
-        Closed::Host => (1000, "host"),
-        _ => (1011, "internal"),
+impl Basic {
+    pub(super) const fn new(
+        me: UserId,
+        connection: Connection,
+        format: Format,
+        in_flight_limit: usize,
+    ) -> Self {
+        Self {
+            me,
+            connection: Some(connection),
+            format,
+            submitted: 0,
+            in_flight: 0,
+            in_flight_limit,
+            refs: Vec::new(),
+        }
+    }
+
+    /// Whether a frame may be handed in now.
+    pub(super) const fn may_receive(&self) -> bool {
+        self.in_flight < self.in_flight_limit
+    }
+
+    /// Takes a frame of the client.
+    pub(super) fn receive(&mut self, text: &str, out: &mut Outgoing) {
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        match decode(self.me, text) {
+            Ok((write, reference)) => {
+                let number = self.submitted;
+                self.submitted += 1;
+                match connection.submit(number, write) {
+                    Ok(()) => {
+                        self.in_flight += 1;
+                        self.refs.extend(reference.map(|named| (number, named)));
+                    }
+                    Err(error) => refuse(&error, reference.as_ref(), out),
+                }
+            }
+            Err((error, reference)) => {
+                refuse(&error, reference.as_ref(), out);
+                out.strikes += 1;
+            }
+        }
+    }
+
+    /// Takes what the connection has. Pending when there was nothing.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, out: &mut Outgoing) -> Poll<()> {
+        let Some(connection) = &mut self.connection else {
+            return Poll::Pending;
+        };
+        let mut items = ITEMS.take();
+        let ready = connection.poll_drain(cx, &mut items);
+        for item in items.drain(..) {
+            self.item(item, out);
+        }
+        ITEMS.set(items);
+        ready
+    }
+
+    fn item(&mut self, item: Item, out: &mut Outgoing) {
+        if self.connection.is_none() {
+            return;
+        }
+        match item {
+            Item::Event(delivery) => out.frames.extend(event(&delivery, self.format)),
+            // Not told in this profile.
+            Item::Hidden(_)
+            | Item::Live { .. }
+            | Item::Signal(_)
+            | Item::Receipt(_)
+            | Item::Presence(_) => {}
+            Item::Done { reference, .. } => {
+                self.settle(reference);
+            }
+            Item::Refused { reference, error } => {
+                let named = self.settle(reference);
+                refuse(&error, named.as_ref(), out);
+            }
+            Item::Resync { .. } => self.end(Close::RESUME, out),
+            Item::Closed(why) => {
+                if why == Closed::Slow {
+                    // It did not take what waits; what it loads afresh holds that too.
+                    out.frames.clear();
+                    out.forget = true;
+                }
+                self.end(why.into(), out);
+            }
+        }
+    }
+
+    /// A write has its outcome: what its client called it.
+    fn settle(&mut self, number: u64) -> Option<Ref> {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let at = self.refs.iter().position(|(known, _)| *known == number)?;
+        let (_, named) = self.refs.swap_remove(at);
+        if self.refs.is_empty() {
+            self.refs = Vec::new();
+        }
+        Some(named)
+    }
+
+    fn end(&mut self, why: Close, out: &mut Outgoing) {
+        self.connection = None;
+        out.close = Some(why);
+    }
+}
+
+fn refuse(told: &Error, reference: Option<&Ref>, out: &mut Outgoing) {
+    out.frames.push(error(told, reference));
+    if told.kind() == ErrorKind::RateLimited {
+        out.strikes += 1;
     }
 }
 
@@ -79,10 +189,10 @@ struct Raw<'a> {
 }
 
 /// What is wrong with a frame, and the `ref` it had.
-pub(super) type Bad = (Error, Option<Ref>);
+type Bad = (Error, Option<Ref>);
 
 /// Reads a frame of a user.
-pub(super) fn decode(me: UserId, text: &str) -> Result<(Write, Option<Ref>), Bad> {
+fn decode(me: UserId, text: &str) -> Result<(Write, Option<Ref>), Bad> {
     let whole = "a frame must be one JSON object with `to` or `conversation_id`, and `content`";
     // Serde takes a list for a struct, too.
     let raw = Some(text).filter(|text| text.trim_ascii_start().starts_with('{'));
@@ -132,7 +242,7 @@ fn read<'a, T: Deserialize<'a>>(
 }
 
 /// The frame of an event, encoded by the first socket that asks; `None` for what this profile does not tell.
-pub(super) fn event(delivery: &Delivery, format: Format) -> Option<Bytes> {
+fn event(delivery: &Delivery, format: Format) -> Option<Bytes> {
     let event = &delivery.event;
     let is_told = matches!(event.kind, EventKind::Posted) && event.message.is_some();
     let is_told = is_told && matches!(event.log, LogId::Conversation(_));
@@ -146,7 +256,7 @@ fn encode(event: &Event) -> Bytes {
 }
 
 /// The frame about a frame.
-pub(super) fn error(error: &Error, reference: Option<&Ref>) -> Bytes {
+fn error(error: &Error, reference: Option<&Ref>) -> Bytes {
     if error.kind() == ErrorKind::Internal {
         log_internal(error);
     }

@@ -10,7 +10,7 @@ const PING: u8 = 0x89;
 pub(super) const EMPTY_PING: Bytes = Bytes::from_static(&[PING, 0]);
 
 /// One text message.
-pub(super) fn text(payload: &[u8]) -> Bytes {
+pub(crate) fn text(payload: &[u8]) -> Bytes {
     frame(TEXT, payload)
 }
 

@@ -6,12 +6,14 @@ mod out;
 mod reader;
 mod socket;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use chat_core::{Connection, ErrorKind};
+use chat_core::protocol::{self, Session};
+use chat_core::{Connection, ErrorKind, Identity};
 use http::header::{
     CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
@@ -21,8 +23,10 @@ use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::WebSocketConfig;
 
+use basic::Basic;
 pub(crate) use basic::SendFrame;
-use socket::Socket;
+pub(crate) use frame::text;
+use socket::{Client, Socket};
 
 use crate::body::Body;
 use crate::credential::Credential;
@@ -109,18 +113,34 @@ pub(crate) async fn upgrade(
     token: Option<&str>,
 ) -> Result<Response<Body>, Problem> {
     let accept = handshake(parts)?;
-    // The profile is chosen here; none but the basic one is offered yet, whatever `Sec-WebSocket-Protocol` asks for.
-    let connection = connect(inner, parts, token).await?;
+    let offer = Offer::read(&parts.headers);
+    let is_native = offer.is_native;
+    let connected = connect(inner, parts, token, offer).await?;
     let on = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
         Problem::upgrade(
             "this connection cannot become a WebSocket; use HTTP/1.1 without a proxy that hides it",
         )
     })?;
+    let client = match connected {
+        None => Client::Nobody,
+        Some((identity, connection)) if is_native => {
+            let settings = Arc::clone(&inner.native);
+            let session = Session::new(inner.chat.clone(), identity, connection, settings);
+            Client::Native(Box::new(session))
+        }
+        Some((identity, connection)) => {
+            let in_flight = inner.chat.limits().in_flight;
+            Client::Basic(Basic::new(
+                identity.user,
+                connection,
+                inner.format,
+                in_flight,
+            ))
+        }
+    };
     let socket = socket::Start {
-        connection,
-        format: inner.format,
-        rules: std::sync::Arc::clone(&inner.sockets),
-        in_flight: inner.chat.limits().in_flight,
+        client,
+        rules: Arc::clone(&inner.sockets),
         lease: parts.extensions.get::<Lease>().cloned(),
     };
     tokio::spawn(open(on, socket));
@@ -129,6 +149,10 @@ pub(crate) async fn upgrade(
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    if is_native {
+        let name = HeaderValue::from_static(protocol::NAME);
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, name);
+    }
     Ok(response)
 }
 
@@ -163,12 +187,16 @@ async fn connect(
     inner: &Inner,
     parts: &Parts,
     token: Option<&str>,
-) -> Result<Option<Connection>, Problem> {
+    offer: Offer,
+) -> Result<Option<(Identity, Connection)>, Problem> {
     let token = match decoded(token) {
         Ok(token) => token,
         Err(_) => return Ok(None),
     };
-    let Ok(credential) = Credential::find(token, &parts.headers) else {
+    let Ok(offered) = offer.token else {
+        return Ok(None);
+    };
+    let Ok(credential) = Credential::find(token, &parts.headers, offered) else {
         return Ok(None);
     };
     if let Some(Credential::Cookie(_)) = credential {
@@ -180,11 +208,46 @@ async fn connect(
         Err(problem) => return Err(problem),
     };
     match inner.chat.connect(identity).await {
-        Ok(connection) => Ok(Some(connection)),
+        Ok(connection) => Ok(Some((identity, connection))),
         Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) => {
             Ok(None)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What a client offers in `Sec-WebSocket-Protocol`. No `Debug`: it may hold a secret.
+struct Offer {
+    is_native: bool,
+    /// For clients that can set no header, browsers above all: unlike a path, it stands in nobody's log. Never answered with.
+    token: Result<Option<String>, TwoTokens>,
+}
+
+/// Neither of two tokens is believed.
+struct TwoTokens;
+
+/// Before a token among the offered protocols.
+const BEARER: &str = "bearer.";
+
+impl Offer {
+    fn read(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+        let items = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim);
+        let (mut is_native, mut token) = (false, Ok(None));
+        for item in items {
+            if item == protocol::NAME {
+                is_native = true;
+            } else if let Some(secret) = item.strip_prefix(BEARER) {
+                token = match token {
+                    Ok(None) => Ok(Some(secret.to_owned())),
+                    _ => Err(TwoTokens),
+                };
+            }
+        }
+        Self { is_native, token }
     }
 }
 

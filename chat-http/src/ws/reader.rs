@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use chat_core::protocol::Close;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 use tungstenite::error::ProtocolError;
@@ -14,7 +15,6 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
-use super::basic::{self, Close};
 use super::frame::Track;
 use super::out::Out;
 
@@ -83,15 +83,15 @@ impl Reader {
                 return Poll::Pending;
             }
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::QuotaExceeded => {
-                Inbound::Broken(basic::FLOOD)
+                Inbound::Broken(Close::FLOOD)
             }
             Err(Error::ConnectionClosed) => Inbound::Closed,
             Err(Error::Io(_) | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
                 Inbound::Gone
             }
-            Err(Error::Capacity(_)) => Inbound::Broken(basic::TOO_LARGE),
-            Err(Error::Utf8(_)) => Inbound::Broken(basic::UTF8),
-            Err(_) => Inbound::Broken(basic::PROTOCOL),
+            Err(Error::Capacity(_)) => Inbound::Broken(Close::TOO_LARGE),
+            Err(Error::Utf8(_)) => Inbound::Broken(Close::UTF8),
+            Err(_) => Inbound::Broken(Close::PROTOCOL),
         })
     }
 
@@ -122,10 +122,10 @@ impl Reader {
     }
 
     /// Our Close goes to `out`, and the peer's is taken for its answer from now on.
-    pub(super) fn close(&mut self, (code, reason): Close, out: &mut Out) {
+    pub(super) fn close(&mut self, why: Close, out: &mut Out) {
         let frame = CloseFrame {
-            code: CloseCode::from(code),
-            reason: reason.into(),
+            code: CloseCode::from(why.code),
+            reason: why.reason.into(),
         };
         // Into memory: it cannot fail.
         let mut bytes = io::Cursor::new(Vec::new());

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use chat_core::protocol::Ref;
-use chat_core::{Closed, Connection, Error, ErrorKind, Format, Item};
+use bytes::Bytes;
+use chat_core::protocol::{Close, Outgoing, Session};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tungstenite::Message;
 
-use super::basic::{self, Close};
+use super::basic::Basic;
 use super::out::Out;
 use super::reader::{Inbound, Reader};
 use super::{Rules, frame};
@@ -25,18 +25,36 @@ const BACKLOG: usize = 64 << 10;
 const ROUNDS: usize = 16;
 
 thread_local! {
-    /// What a connection hands over is passed on within one poll: one vector for all sockets of a thread.
-    static ITEMS: RefCell<Vec<Item>> = const { RefCell::new(Vec::new()) };
+    /// What a client is sent is passed on within one poll: one vector for all sockets of a thread.
+    static FRAMES: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Who is at the other end, by what they speak.
+pub(super) enum Client {
+    /// Somebody whose login does not count, or who was told that it is over.
+    Nobody,
+    /// The basic profile.
+    Basic(Basic),
+    /// The native protocol.
+    Native(Box<Session>),
+}
+
+impl Client {
+    /// Whether a frame may be handed in now.
+    fn may_receive(&self) -> bool {
+        match self {
+            Self::Nobody => true,
+            Self::Basic(basic) => basic.may_receive(),
+            Self::Native(session) => session.may_receive(),
+        }
+    }
 }
 
 /// What a socket begins with.
 pub(super) struct Start {
-    /// None: the login does not count, and all that follows is to say so.
-    pub(super) connection: Option<Connection>,
-    pub(super) format: Format,
+    /// Nobody: the login does not count, and all that follows is to say so.
+    pub(super) client: Client,
     pub(super) rules: Arc<Rules>,
-    /// How many writes a connection may have under way.
-    pub(super) in_flight: usize,
     pub(super) lease: Option<Lease>,
 }
 
@@ -58,8 +76,7 @@ pub(super) struct Socket<I> {
     io: I,
     reader: Reader,
     out: Out,
-    connection: Option<Connection>,
-    format: Format,
+    client: Client,
     rules: Arc<Rules>,
     phase: Phase,
     timer: Pin<Box<Sleep>>,
@@ -69,14 +86,6 @@ pub(super) struct Socket<I> {
     pinged: Option<Instant>,
     /// When all strikes are forgotten.
     forgiven: Instant,
-    /// Writes handed in so far, …
-    submitted: u64,
-    /// … those without an outcome yet, …
-    in_flight: usize,
-    /// … how many of these there may be, …
-    in_flight_limit: usize,
-    /// … and what the client calls those it named.
-    refs: Vec<(u64, Ref)>,
     /// Counts this socket among the server's connections.
     _lease: Option<Lease>,
 }
@@ -93,22 +102,17 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             io,
             reader: Reader::new(read, rules.config, rules.fragments),
             out: Out::default(),
-            connection: start.connection,
-            format: start.format,
+            client: start.client,
             phase: Phase::Open,
             timer: Box::pin(tokio::time::sleep(rules.ping_after.min(rules.frame_time))),
             moved: now,
             pinged: None,
             forgiven: now,
-            submitted: 0,
-            in_flight: 0,
-            in_flight_limit: start.in_flight,
-            refs: Vec::new(),
             rules,
             _lease: start.lease,
         };
-        if socket.connection.is_none() {
-            socket.close(basic::LOGIN);
+        if matches!(socket.client, Client::Nobody) {
+            socket.close(Close::LOGIN);
         }
         socket
     }
@@ -124,9 +128,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     /// Closes a socket whose peer broke the protocol, so that nothing more can be parsed.
-    fn abort(&mut self, (code, reason): Close) {
+    fn abort(&mut self, why: Close) {
         if self.phase == Phase::Open {
-            self.out.push(frame::close(code, reason));
+            self.out.push(frame::close(why.code, why.reason));
         }
         self.disconnect();
         self.phase = Phase::Broken(self.give_up());
@@ -134,9 +138,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     /// Leaves the chat. What was handed in is still committed.
     fn disconnect(&mut self) {
-        self.connection = None;
-        self.in_flight = 0;
-        self.refs = Vec::new();
+        self.client = Client::Nobody;
     }
 
     /// By when a socket that is being closed is dropped.
@@ -152,13 +154,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         self.forgiven = self.forgiven.max(now) + self.rules.strike_every;
         let most = self.rules.strike_every.saturating_mul(self.rules.strikes);
         if self.forgiven.duration_since(now) > most {
-            self.close(basic::FLOOD);
+            self.close(Close::FLOOD);
         }
     }
 
     /// Whether anything more may be taken from the peer now.
     fn may_read(&self) -> bool {
-        self.out.bytes() < BACKLOG && self.in_flight < self.in_flight_limit
+        self.out.bytes() < BACKLOG && self.client.may_receive()
     }
 
     /// Reads until nothing is there or nothing more may be taken.
@@ -193,7 +195,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         }
         match message {
             Message::Text(text) => self.text(&text),
-            Message::Binary(_) => self.close(basic::BINARY),
+            Message::Binary(_) => self.close(Close::BINARY),
             Message::Ping(_) | Message::Pong(_) => self.strike(),
             // The answer is among the replies of the next call.
             Message::Close(_) | Message::Frame(_) => {}
@@ -201,94 +203,45 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     }
 
     fn text(&mut self, text: &str) {
-        let Some(connection) = &self.connection else {
-            return;
-        };
-        match basic::decode(connection.identity().user, text) {
-            Ok((write, reference)) => {
-                let number = self.submitted;
-                self.submitted += 1;
-                match connection.submit(number, write) {
-                    Ok(()) => {
-                        self.in_flight += 1;
-                        self.refs.extend(reference.map(|named| (number, named)));
-                    }
-                    Err(error) => self.refuse(&error, reference.as_ref()),
-                }
-            }
-            Err((error, reference)) => {
-                self.refuse(&error, reference.as_ref());
-                self.strike();
-            }
-        }
+        self.exchange(|client, out| match client {
+            Client::Nobody => {}
+            Client::Basic(basic) => basic.receive(text, out),
+            Client::Native(session) => session.receive(text, Instant::now(), out),
+        });
     }
 
-    fn refuse(&mut self, error: &Error, reference: Option<&Ref>) {
-        self.out.push(basic::error(error, reference));
-        if error.kind() == ErrorKind::RateLimited {
-            self.strike();
-        }
-    }
-
-    /// Takes what the connection has, unless too much waits already: then it counts against the connection's own bound.
-    /// Says whether there was anything.
+    /// Takes what the client is to be told, unless too much waits already: then it counts against the connection's own
+    /// bound. Says whether there was anything.
     ///
     /// Comes before each reading, so that nothing is taken from a peer whose login ended.
-    fn poll_connection(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> bool {
         if self.out.bytes() >= BACKLOG {
             return false;
         }
-        let Some(connection) = &mut self.connection else {
-            return false;
+        self.exchange(|client, out| match client {
+            Client::Nobody => false,
+            Client::Basic(basic) => basic.poll(cx, out).is_ready(),
+            Client::Native(session) => session.poll(cx, out).is_ready(),
+        })
+    }
+
+    /// Lets the client's side do something, and does what it says.
+    fn exchange<T>(&mut self, does: impl FnOnce(&mut Client, &mut Outgoing) -> T) -> T {
+        let mut out = Outgoing {
+            frames: FRAMES.take(),
+            ..Outgoing::default()
         };
-        let mut items = ITEMS.take();
-        let ready = connection.poll_drain(cx, &mut items).is_ready();
-        for item in items.drain(..) {
-            self.item(item);
+        let result = does(&mut self.client, &mut out);
+        if out.forget {
+            self.out.forget();
         }
-        ITEMS.set(items);
-        ready
-    }
-
-    fn item(&mut self, item: Item) {
-        if self.phase != Phase::Open {
-            return;
+        out.frames.drain(..).for_each(|frame| self.out.push(frame));
+        FRAMES.set(out.frames);
+        (0..out.strikes).for_each(|_| self.strike());
+        if let Some(why) = out.close {
+            self.close(why);
         }
-        match item {
-            Item::Event(delivery) => {
-                if let Some(frame) = basic::event(&delivery, self.format) {
-                    self.out.push(frame);
-                }
-            }
-            // Not told in this profile.
-            Item::Hidden(_) | Item::Signal(_) | Item::Receipt(_) | Item::Presence(_) => {}
-            Item::Done { reference, .. } => {
-                self.settle(reference);
-            }
-            Item::Refused { reference, error } => {
-                let named = self.settle(reference);
-                self.refuse(&error, named.as_ref());
-            }
-            Item::Resync { .. } => self.close(basic::RESUME),
-            Item::Closed(why) => {
-                if why == Closed::Slow {
-                    // It did not take what waits; what it loads afresh holds that too.
-                    self.out.forget();
-                }
-                self.close(basic::close_code(why));
-            }
-        }
-    }
-
-    /// A write has its outcome: what its client called it.
-    fn settle(&mut self, number: u64) -> Option<Ref> {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let at = self.refs.iter().position(|(known, _)| *known == number)?;
-        let (_, named) = self.refs.swap_remove(at);
-        if self.refs.is_empty() {
-            self.refs = Vec::new();
-        }
-        Some(named)
+        result
     }
 
     /// Deadlines. The timer is never late for one, and looks again when it is early: so nothing has to set it but itself.
@@ -313,8 +266,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// Looks after an open socket; when to look again.
     fn watch(&mut self, now: Instant) -> Result<Instant, Over> {
         let rules = Arc::clone(&self.rules);
+        self.exchange(|client, out| {
+            if let Client::Native(session) = client {
+                session.tick(now, out);
+            }
+        });
         // One that is not listened to while its writes are under way is not silent.
-        let is_heard = self.in_flight < self.in_flight_limit;
+        let is_heard = self.client.may_receive();
         let silent = now.duration_since(self.reader.heard());
         let stuck = now.duration_since(self.moved);
         if (is_heard && silent >= rules.dead_after)
@@ -325,7 +283,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         if let Some(begun) = self.reader.begun()
             && now.duration_since(begun) >= rules.frame_time
         {
-            self.abort(basic::PROTOCOL);
+            self.abort(Close::PROTOCOL);
             return Ok(now + rules.close_wait);
         }
         let is_pinged = self.pinged.is_some_and(|at| at >= self.reader.heard());
@@ -336,10 +294,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         let heard = self.reader.heard();
         let begun = self.reader.begun().map(|begun| begun + rules.frame_time);
         let soon = now + rules.ping_after.min(rules.frame_time);
+        let session = match &self.client {
+            Client::Native(session) => Some(session.deadline()),
+            Client::Nobody | Client::Basic(_) => None,
+        };
         let due = [
             Some(heard + rules.ping_after),
             Some(heard + rules.dead_after),
             begun,
+            session,
         ];
         let due = due.into_iter().flatten().filter(|due| *due > now);
         Ok(due.fold(soon, Instant::min))
@@ -363,7 +326,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// One round over all that a socket waits for. Says whether to go round again: when it took something, and so has not
     /// asked to be woken for more, or when it made room.
     fn poll_round(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
-        let took = self.poll_connection(cx);
+        let took = self.poll_client(cx);
         self.poll_in(cx)?;
         self.poll_timer(cx)?;
         let blocked = !self.may_read();

@@ -258,15 +258,26 @@ impl Scene<'_> {
                 if post.reactions.contains(&mine) == *on {
                     return Ok(());
                 }
+                let mut count = 0;
                 if let Some(post) = self.talk()?.post_mut(message) {
                     post.reactions.retain(|other| *other != mine);
                     if *on {
                         post.reactions.push(mine);
                     }
+                    count = post
+                        .reactions
+                        .iter()
+                        .map(|(_, each)| u32::from(each == emoji))
+                        .sum();
                 }
                 let (emoji, on) = (emoji.clone(), *on);
-                self.log(EventKind::Reacted { message, emoji, on }, None)
-                    .map(drop)
+                let kind = EventKind::Reacted {
+                    message,
+                    emoji,
+                    on,
+                    count,
+                };
+                self.log(kind, None).map(drop)
             }
             Change::Pin { message, on } => {
                 let lacks = !self.is_direct()? && self.lacks(Role::Admin)?;
