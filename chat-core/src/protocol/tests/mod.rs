@@ -1,5 +1,8 @@
 //! The golden frames, which clients in other languages are written against: read, and written again as they were.
 
+mod sessions;
+mod transcripts;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -7,9 +10,9 @@ use serde_json::Value;
 use super::*;
 use crate::MAX_ID;
 
-const CLIENT: &str = include_str!("../../../docs/protocol/client-frames.json");
-const SERVER: &str = include_str!("../../../docs/protocol/server-frames.json");
-const REFUSED: &str = include_str!("../../../docs/protocol/refused-frames.json");
+const CLIENT: &str = include_str!("../../../../docs/protocol/client-frames.json");
+const SERVER: &str = include_str!("../../../../docs/protocol/server-frames.json");
+const REFUSED: &str = include_str!("../../../../docs/protocol/refused-frames.json");
 
 #[derive(serde::Deserialize)]
 struct Golden {

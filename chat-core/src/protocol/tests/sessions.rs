@@ -1,0 +1,1 @@
+//! The session itself: what it promises whatever a client does.
