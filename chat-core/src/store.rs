@@ -462,7 +462,7 @@ impl std::str::FromStr for InboxCursor {
             conversation: ConversationId::new(conversation.parse().map_err(|_| bad())?)?,
         };
         // One way to write it: no signs, no zeroes in front.
-        if cursor.to_string() == text {
+        if cursor.to_string() == text && cursor.at.millis() >= 0 {
             Ok(cursor)
         } else {
             Err(bad())

@@ -1,5 +1,6 @@
 //! The description of the API: an OpenAPI document of what is offered, and a page that shows it without internet.
 
+use chat_core::protocol;
 use http::Method;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
@@ -31,7 +32,7 @@ use crate::{account, chats, problem, wire, ws};
     ),
     components(schemas(
         problem::ProblemBody<'static>, problem::FieldError, wire::MessageFrame<'static>, wire::ErrorFrame<'static>,
-        ws::SendFrame,
+        ws::SendFrame, protocol::Request, protocol::ServerFrame,
     )),
     tags(
         (name = "account", description = "Who one is."),
@@ -172,6 +173,23 @@ mod tests {
             }
             assert_eq!(served, described);
         }
+    }
+
+    /// The whole document lies in the repository: the web client's types are made of it.
+    #[test]
+    fn the_document_in_the_repository_is_this_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+        let faces = [Face::Always, Face::Documented, Face::V1];
+        let now = document(&faces).to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("RECORD").is_some() {
+            std::fs::write(path, now).unwrap();
+            return;
+        }
+        let known = std::fs::read_to_string(path).unwrap();
+        assert!(
+            known == now,
+            "`cargo xtask types` writes docs/openapi.json anew"
+        );
     }
 
     /// Whatever the document refers to is there.

@@ -25,6 +25,8 @@ cargo xtask <command>
                        rules, one test in a real browser; stops at the first step that fails
   bench stores         measures every store beside its disk, some 15 minutes, and writes the table
                        in docs/performance.md
+  types                writes docs/openapi.json and frontend/src/api/schema.ts anew, from the types
+                       of the frames and bodies; `test` fails while they are old
   screenshots          runs the browser test and leaves its picture in docs/screenshot.png
   help                 this
 
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         ["test"] => return test::test(false),
         ["test", "--keep-going"] => return test::test(true),
         ["bench", "stores"] => bench::stores(),
+        ["types"] => web::types(),
         ["screenshots"] => test::screenshots(),
         other => Err(format!(
             "unknown: {}; `cargo xtask help` lists the commands",

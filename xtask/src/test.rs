@@ -21,6 +21,9 @@ const STEPS: &[Step] = &[
     ("tools", tools),
     ("format", || check(run::cargo(&["fmt", "--all", "--check"]))),
     ("web: packages", web_packages),
+    ("web: generated types", || {
+        check(web::npm(&["run", "types", "--", "--check"]))
+    }),
     ("web: lint and types", || check(web::npm(&["run", "check"]))),
     ("web: tests", || suite(web::npm(&["test"]))),
     ("web: build", || check(web::npm(&["run", "build"]))),

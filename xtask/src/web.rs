@@ -87,6 +87,21 @@ pub(crate) fn build() -> Result<(), String> {
     run::run(npm(&["run", "build"]))
 }
 
+/// Writes the OpenAPI document and the web client's types of it anew.
+///
+/// # Errors
+/// A tool is missing, or one of its runs failed.
+pub(crate) fn types() -> Result<(), String> {
+    tools()?;
+    if !is_installed() {
+        run::run(npm(&["ci"]))?;
+    }
+    let mut document = run::cargo(&["test", "--package", "chat-http", "--lib", "docs::"]);
+    document.env("RECORD", "1");
+    run::run(document)?;
+    run::run(npm(&["run", "types"]))
+}
+
 fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().and_then(|data| data.modified()).ok()
 }

@@ -41,9 +41,9 @@ lenient! {
         /// The conversation written to, found or made.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub conversation: Option<ConversationId>,
-        /// The first seq it got in the conversation's log (of a `post`: the message's id); 0 when it got none there …
+        /// The last seq it got in the conversation's log (of a `post`: the message's id); 0 when it got none there …
         pub seq: Seq,
-        /// … and how many there.
+        /// … and how many it got there, up to that one.
         pub count: u32,
         /// When it was stored.
         pub at: Time,
@@ -149,7 +149,7 @@ impl From<Committed> for Written {
     fn from(committed: Committed) -> Self {
         Self {
             conversation: committed.conversation,
-            seq: committed.first,
+            seq: committed.last(),
             count: committed.count,
             at: committed.at.into(),
             replayed: committed.replayed,

@@ -71,7 +71,11 @@ impl Rules {
 
 /// Open a socket
 ///
-/// By Bearer or cookie. Client frames are `SendFrame`; server frames are `MessageFrame` for each message in one's
+/// By Bearer or cookie. Who asks for `chat.v1` in `Sec-WebSocket-Protocol` speaks the native protocol: client frames are
+/// `Request`, server frames are `ServerFrame`; `docs/protocol.md` says how. A token may then be offered as a further
+/// protocol, `bearer.` and the token: it is never answered with.
+///
+/// Else it is the basic profile: client frames are `SendFrame`; server frames are `MessageFrame` for each message in one's
 /// conversations, one's own included, in order, and `ErrorFrame` about a frame that was refused. The server gives each
 /// message its key: a client that sends again by itself may double.
 ///
