@@ -14,6 +14,7 @@ mod frames;
 mod hostile;
 mod logs;
 mod mounted;
+mod native;
 mod server;
 
 use chat_auth::{Auth, HashPool, Jwt, Secret};
