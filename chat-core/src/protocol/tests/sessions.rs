@@ -136,6 +136,8 @@ fn each_close_code_means_one_thing() {
 enum Step {
     Send(usize, Value),
     Reconnect(usize),
+    /// Until nothing is under way: what stands before it happens all at once.
+    Wait,
 }
 
 fn key() -> impl Strategy<Value = String> {
@@ -165,6 +167,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (0..3_usize, write).prop_map(|(who, frame)| Step::Send(who, frame)),
         1 => (0..3_usize).prop_map(Step::Reconnect),
+        2 => Just(Step::Wait),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -176,6 +179,10 @@ struct Copy {
     messages: BTreeMap<(u64, u64), Value>,
     asked: u64,
     answered: u64,
+    /// Logs that were told to be live on this socket: no hole is allowed there.
+    live: BTreeSet<String>,
+    /// Logs that went on beyond the cursor: to be resumed.
+    behind: BTreeSet<String>,
 }
 
 impl Copy {
@@ -184,14 +191,41 @@ impl Copy {
         match frame["type"].as_str().unwrap() {
             "event" => self.event(body),
             "reply" | "error" => self.answered += u64::from(frame.get("ref").is_some()),
-            "hello" | "live" => {}
+            "hello" => {}
+            "live" => {
+                self.live.insert(body["log"].to_string());
+            }
+            // The log did not exist for them when it was resumed, or they hid what is before: nothing is left to load.
+            "resync" => {
+                let (log, seq) = (body["log"].to_string(), body["seq"].as_u64().unwrap());
+                self.live.remove(&log);
+                self.cursors.insert(log, seq);
+                let conversation = body["log"]["conversation"].as_u64();
+                self.messages.retain(|(of, _), _| Some(*of) != conversation);
+            }
             other => panic!("{other} in {frame}"),
         }
     }
 
+    fn resume(&self, client: &mut Client, logs: Vec<String>) {
+        let logs = logs.into_iter().map(|log| {
+            let after = self.cursors.get(&log).copied().unwrap_or(0);
+            json!({"log": serde_json::from_str::<Value>(&log).unwrap(), "after": after})
+        });
+        let logs: Vec<Value> = logs.collect();
+        client.send(&json!({"type": "resume", "body": {"logs": logs}}).to_string());
+    }
+
     fn event(&mut self, body: &Value) {
-        let cursor = self.cursors.entry(body["log"].to_string()).or_default();
+        let log = body["log"].to_string();
+        let cursor = self.cursors.entry(log.clone()).or_default();
         let seq = body["seq"].as_u64().unwrap();
+        if seq > *cursor + 1 && !self.live.contains(&log) {
+            self.behind.insert(log);
+        }
+        if self.behind.contains(&body["log"].to_string()) {
+            return;
+        }
         assert_eq!(seq, *cursor + 1, "a hole or a double: {body}");
         *cursor = seq;
         let Some(conversation) = body["log"]["conversation"].as_u64() else {
@@ -226,6 +260,23 @@ impl Copy {
     }
 }
 
+/// Takes what comes until nothing more does.
+async fn settle(clients: &mut [Client], copies: &mut [Copy]) {
+    for (client, copy) in clients.iter_mut().zip(copies) {
+        loop {
+            for frame in client.quiet().await {
+                copy.take(&frame);
+            }
+            let behind: Vec<String> = std::mem::take(&mut copy.behind).into_iter().collect();
+            if behind.is_empty() {
+                break;
+            }
+            copy.resume(client, behind);
+        }
+        assert_eq!(copy.asked, copy.answered);
+    }
+}
+
 /// Three people do random things and reconnect at random. Each gets one answer for each frame, every log without hole or
 /// double, and ends with the messages that a fresh load gives.
 async fn play(steps: Vec<Step>) {
@@ -236,8 +287,9 @@ async fn play(steps: Vec<Step>) {
         clients.push(opened(&world, user).await);
         copies.push(Copy::default());
     }
-    for step in steps {
+    for step in steps.into_iter().chain([Step::Wait]) {
         match step {
+            Step::Wait => settle(&mut clients, &mut copies).await,
             Step::Send(who, mut frame) => {
                 copies[who].asked += 1;
                 frame["ref"] = json!(copies[who].asked);
@@ -248,27 +300,15 @@ async fn play(steps: Vec<Step>) {
                 let user = u64::try_from(who).unwrap() + 1;
                 clients[who] = opened(&world, user).await;
                 copies[who].answered = copies[who].asked;
+                copies[who].live.clear();
+                copies[who].behind.clear();
                 let mut logs: BTreeSet<String> = copies[who].cursors.keys().cloned().collect();
                 logs.insert(json!({"user": user}).to_string());
                 for conversation in 1..=12 {
                     logs.insert(json!({"conversation": conversation}).to_string());
                 }
-                let logs = logs.into_iter().map(|log| {
-                    let after = copies[who].cursors.get(&log).copied().unwrap_or(0);
-                    json!({"log": serde_json::from_str::<Value>(&log).unwrap(), "after": after})
-                });
-                let resume = json!({"type": "resume", "body": {"logs": logs.collect::<Vec<_>>()}});
-                clients[who].send(&resume.to_string());
+                copies[who].resume(&mut clients[who], logs.into_iter().collect());
             }
-        }
-        for (client, copy) in clients.iter_mut().zip(&mut copies) {
-            for frame in client.quiet().await {
-                // Of a conversation that does not exist for them.
-                if frame["type"] != "resync" {
-                    copy.take(&frame);
-                }
-            }
-            assert_eq!(copy.asked, copy.answered);
         }
     }
     for (client, copy) in clients.iter_mut().zip(&copies) {
