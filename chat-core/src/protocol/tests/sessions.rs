@@ -18,8 +18,10 @@ fn names() -> Vec<String> {
 
 /// A chat without message rates.
 async fn world() -> World {
-    let mut limits = ChatLimits::default();
-    limits.message_rate = 0.0;
+    let limits = ChatLimits {
+        message_rate: 0.0,
+        ..ChatLimits::default()
+    };
     let chat = Chat::builder(MemoryStore::default()).limits(limits).build();
     World::over(chat, &names()).await
 }
@@ -382,7 +384,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::hash_map(name.clone().prop_map(str::to_owned), inner, 0..5)
-                .prop_map(|fields| Value::from_iter(fields)),
+                .prop_map(Value::from_iter),
         ]
     })
 }
