@@ -207,9 +207,19 @@ impl Connection {
             match read {
                 Read::Compared(Ok(unchanged)) => {
                     // In the order of the queue.
+                    let before = items.len();
                     let mut unchanged = unchanged.into_iter().peekable();
                     self.catching
-                        .retain(|catching| unchanged.next_if_eq(&catching.log).is_none());
+                        .retain(|catching| match unchanged.next_if_eq(&catching.log) {
+                            Some(log) => {
+                                items.push(Item::Live { log });
+                                false
+                            }
+                            None => true,
+                        });
+                    if items.len() > before {
+                        return Poll::Ready(());
+                    }
                 }
                 Read::Page(log, Ok(page)) => {
                     if self.take_page(log, page, items) {
@@ -230,9 +240,10 @@ impl Connection {
                 // More was committed meanwhile: another page.
                 Read::Standing(Standing::Behind) => {}
                 Read::Standing(Standing::Live) => {
-                    self.catching.pop_front();
-                    items.push(Item::Live { log });
-                    return Poll::Ready(());
+                    if let Some(Catching { log, .. }) = self.catching.pop_front() {
+                        items.push(Item::Live { log });
+                        return Poll::Ready(());
+                    }
                 }
                 // Maybe since the last page: what is up to there is read once more.
                 Read::Standing(Standing::Away) => {
