@@ -1,12 +1,16 @@
 //! Turns a stream of writes into groups: while one group is being synced, the next one gathers. Only marks
 //! that nothing came along for wait by the clock.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::hub::{Device, Hub, answer, moves_marks};
-use crate::{Actor, Committed, ConversationId, Error, ErrorKind, Prepared, UserId};
+use crate::{Actor, Committed, ConversationId, Error, ErrorKind, Prepared, Store, UserId};
 
 /// After a group is answered, its writers get so many turns to hand in their next write before a group is taken: with 64
 /// writers in a closed loop this doubles the group, and it costs an idle chat nothing.
@@ -120,7 +124,7 @@ async fn commit(hub: &Hub, writes: Vec<Prepared>, replies: Vec<Reply>, again: bo
         _ => None,
     };
     let markers: Vec<_> = writes.iter().map(marks).collect();
-    let mut outcomes = hub.store.commit(writes).await.into_iter();
+    let mut outcomes = outcomes(&*hub.store, writes).await.into_iter();
     let mut marked = Vec::new();
     for (reply, marker) in replies.into_iter().zip(markers) {
         let lost = || {
@@ -143,6 +147,19 @@ async fn commit(hub: &Hub, writes: Vec<Prepared>, replies: Vec<Reply>, again: bo
         tell(hub, reply, outcome).await;
     }
     hub.marked(marked);
+}
+
+/// The outcomes of a group: none at all when the store panics. Nobody else could commit anything if that ended the committer.
+async fn outcomes(store: &dyn Store, writes: Vec<Prepared>) -> Vec<Result<Committed, Error>> {
+    let mut outcomes = pin!(async { store.commit(writes).await });
+    poll_fn(|context| {
+        let poll = catch_unwind(AssertUnwindSafe(|| outcomes.as_mut().poll(context)));
+        poll.unwrap_or_else(|_| {
+            tracing::error!("the store panicked: what became of a group is unknown");
+            Poll::Ready(Vec::new())
+        })
+    })
+    .await
 }
 
 /// Events to the gates first, then the outcome.
@@ -169,5 +186,65 @@ async fn tell(hub: &Hub, reply: Reply, mut outcome: Result<Committed, Error>) {
                 hub.publish(committed.events, None).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crate::kv::{Batch, Engine, KvStore, Memory, Pairs};
+    use crate::{Chat, Error, ErrorKind};
+
+    /// An engine that panics, right on the committer's task, while it is told to.
+    struct Panicking {
+        map: Memory,
+        get: Arc<AtomicBool>,
+        apply: Arc<AtomicBool>,
+    }
+
+    impl Engine for Panicking {
+        const BLOCKING: bool = false;
+
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+            assert!(!self.get.load(Ordering::SeqCst), "a panic in `get`");
+            self.map.get(key)
+        }
+        fn scan(&self, range: Range<&[u8]>, backward: bool, limit: usize) -> Result<Pairs, Error> {
+            self.map.scan(range, backward, limit)
+        }
+        fn apply(&mut self, batch: Batch) -> Result<(), Error> {
+            assert!(!self.apply.load(Ordering::SeqCst), "a panic in `apply`");
+            self.map.apply(batch)
+        }
+    }
+
+    /// Law 12: a store that panics is an unknown outcome for the group it was given, and nothing more.
+    #[tokio::test]
+    async fn outlives_a_store_that_panics() {
+        let (get, apply) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let engine = Panicking {
+            map: Memory::default(),
+            get: Arc::clone(&get),
+            apply: Arc::clone(&apply),
+        };
+        let chat = Chat::builder(KvStore::open(engine).unwrap()).build();
+        let enrol = async |name| chat.enroll("test", name, name).await;
+        let unknown = |outcome: Result<_, Error>| {
+            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+        };
+        enrol("ada").await.unwrap();
+        get.store(true, Ordering::SeqCst);
+        unknown(enrol("bob").await);
+        get.store(false, Ordering::SeqCst);
+        enrol("bob").await.unwrap();
+        apply.store(true, Ordering::SeqCst);
+        unknown(enrol("cy").await);
+        apply.store(false, Ordering::SeqCst);
+        // Perhaps half applied: that engine takes no more, but can be read.
+        unknown(enrol("cy").await);
+        assert_eq!(chat.feed(0, 10).await.unwrap().len(), 2);
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use chat_core::Error;
 use chat_core::kv::{Batch, Engine, Pairs};
+use sled::transaction::{TransactionError, Transactional as _};
 use sled::{Db, IVec};
 
 use crate::open::{Lock, Opened, finish};
@@ -91,14 +92,40 @@ impl Sled {
                 None => changes.remove(key),
             }
         }
-        db.apply_batch(changes).map_err(failed)?;
         // sled splits a page that has become too full, or merges one, when it next comes by, be it to read. Let it do that
-        // now: then it is synced with the batch, reads write nothing, and they go on should sled fail.
-        for key in self.before.keys() {
-            db.get(key).map_err(failed)?;
-        }
+        // within the batch, which it begins to write as soon as that is whole: the second time nothing is changed, only
+        // visited. So reads write nothing, and they go on should that write fail.
+        let tree: &sled::Tree = db;
+        let twice = (tree, tree).transaction(|(first, second)| {
+            first.apply_batch(&changes)?;
+            second.apply_batch(&changes)?;
+            Ok(())
+        });
+        twice.map_err(|error| match error {
+            TransactionError::Storage(error) => failed(error),
+            TransactionError::Abort(never) => never,
+        })?;
         flush(db).map_err(failed)?;
         self.file.sync_data().map_err(unsynced)
+    }
+
+    /// Lets go of sled, and whether all that can be read is on disk then.
+    fn release(&mut self) -> Result<(), Error> {
+        let Some(db) = self.db.take() else {
+            return Ok(());
+        };
+        let sound = db.context.global_error();
+        // When its last sync fails, sled panics while it is dropped. Nothing of ours waits for that sync.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(db)));
+        sound.map_err(failed)?;
+        dropped.map_err(|_| Error::unavailable("sled could not write its last pages"))?;
+        if self.new || !self.before.is_empty() {
+            return Err(Error::unavailable("a batch failed"));
+        }
+        self.file
+            .sync_all()
+            .and_then(|()| self.lock.closed())
+            .map_err(unsynced)
     }
 }
 
@@ -164,12 +191,10 @@ impl Engine for Sled {
     }
 }
 
-/// When its last sync fails, sled panics while it is dropped. Nothing of ours waits for that sync.
 impl Drop for Sled {
     fn drop(&mut self) {
-        let db = self.db.take();
-        if catch_unwind(AssertUnwindSafe(|| drop(db))).is_err() {
-            tracing::warn!(folder = %self.folder.display(), "sled could not write its last pages");
+        if let Err(error) = self.release() {
+            tracing::warn!(folder = %self.folder.display(), %error, "not closed well: the next opening takes longer");
         }
     }
 }

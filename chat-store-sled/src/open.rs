@@ -1,7 +1,7 @@
 //! Opening: the folder, the lock, what a crash left.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -12,13 +12,19 @@ use sled::Db;
 use crate::OpenError;
 use crate::engine::flush;
 
-/// Says that the folder is a store's and which layout it has, and is locked while a store has it open. Empty until the store
-/// was made.
+/// Says that the folder is a store's, which layout it has and whether it was closed well, and is locked while a store has it
+/// open. Empty until the store was made.
 const MARK: &str = "chat-store";
 /// What stands there before the layout's number.
 const NAME: &str = "chat-store-sled ";
 /// The layout: sled 0.34's files, one tree, [`SEGMENT`].
 const LAYOUT: u32 = 1;
+/// What stands after it when all that can be read is on disk …
+const CLOSED: &str = "closed\n";
+/// … and while a store has it open, or if one that had it ended otherwise. Both have one length: written over each other.
+const OPENED: &str = "opened\n";
+/// Bytes that are read and written at once where files are written anew.
+const PART: usize = 1 << 20;
 /// How long to wait for another program, or for what sled's threads of a store that was just closed still do.
 const BUSY: Duration = Duration::from_secs(5);
 /// Bytes that sled keeps of pages.
@@ -42,6 +48,32 @@ pub(crate) struct Opened {
 /// The mark, locked.
 pub(crate) struct Lock(File);
 
+/// What the mark says.
+#[derive(PartialEq, Eq)]
+enum State {
+    /// Nothing was ever committed.
+    New,
+    /// All that can be read is on disk.
+    Closed,
+    /// A store did not end as it should.
+    Opened,
+}
+
+impl Lock {
+    /// Writes the mark, durably.
+    fn write(&self, state: &str) -> io::Result<()> {
+        let mut mark = &self.0;
+        mark.rewind()?;
+        mark.write_all(format!("{NAME}{LAYOUT}\n{state}").as_bytes())?;
+        mark.sync_all()
+    }
+
+    /// The next opening need not write everything anew.
+    pub(crate) fn closed(&self) -> io::Result<()> {
+        self.write(CLOSED)
+    }
+}
+
 /// Closing the file is not enough: a process that the host is just starting holds a copy of it for a moment, and the lock
 /// with it.
 impl Drop for Lock {
@@ -64,10 +96,12 @@ pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
         return Err(OpenError::Foreign { folder, entry });
     }
     let lock = lock(&folder)?;
-    let new = recognise(&lock, &folder)?;
+    let state = recognise(&lock, &folder)?;
+    let new = state == State::New;
     let explain = |error: sled::Error| explain(&folder, error);
-    let file = settle(&folder, new).map_err(|error| explain(error.into()))?;
+    let file = private(&folder.join("db")).map_err(|error| explain(error.into()))?;
     wait(&file, &folder)?;
+    settle(&folder, &file, &state, &lock).map_err(|error| explain(error.into()))?;
     let db = start(&folder).map_err(explain)?;
     flush(&db).map_err(explain)?;
     file.sync_all()
@@ -87,19 +121,20 @@ pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
     })
 }
 
-/// Makes a folder that only this program's user may enter, if there is none.
+/// Makes a folder that only this program's user may enter, if there is none, and its name durable: who made it may have failed
+/// in that.
 fn make(path: &Path) -> io::Result<()> {
     let mut folder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
     match folder.create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => match path.parent() {
-            Some(above) if above.as_os_str().is_empty() => sync_folder(Path::new(".")),
-            Some(above) => sync_folder(above),
-            None => Ok(()),
-        },
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    match path.parent() {
+        Some(above) if above.as_os_str().is_empty() => sync_folder(Path::new(".")),
+        Some(above) => sync_folder(above),
+        None => Ok(()),
     }
 }
 
@@ -148,8 +183,8 @@ fn lock(folder: &Path) -> Result<Lock, OpenError> {
     }
 }
 
-/// Reads the mark: whether the store is still to be made.
-fn recognise(lock: &Lock, folder: &Path) -> Result<bool, OpenError> {
+/// Reads the mark.
+fn recognise(lock: &Lock, folder: &Path) -> Result<State, OpenError> {
     let damaged = |source| OpenError::Damaged {
         folder: folder.to_owned(),
         source,
@@ -162,13 +197,13 @@ fn recognise(lock: &Lock, folder: &Path) -> Result<bool, OpenError> {
         .map_err(|error| damaged(error.into()))?;
     // Zeros where the power failed before the text was written.
     if mark.trim_end_matches('\0').is_empty() {
-        return Ok(true);
+        return Ok(State::New);
     }
-    let layout = mark
-        .strip_prefix(NAME)
-        .and_then(|n| n.trim_end().parse().ok());
-    match layout {
-        Some(LAYOUT) => Ok(false),
+    let mut lines = mark.split_inclusive('\n');
+    let layout = lines.next().and_then(|line| line.strip_prefix(NAME));
+    match layout.and_then(|number| number.trim_end().parse().ok()) {
+        Some(LAYOUT) if lines.next() == Some(CLOSED) => Ok(State::Closed),
+        Some(LAYOUT) => Ok(State::Opened),
         Some(found) if found > LAYOUT => Err(OpenError::Newer {
             folder: folder.to_owned(),
             found,
@@ -180,35 +215,65 @@ fn recognise(lock: &Lock, folder: &Path) -> Result<bool, OpenError> {
 
 /// Writes the mark: from now on the store is made, and what is in it is kept.
 pub(crate) fn finish(lock: &Lock, folder: &Path) -> io::Result<()> {
-    let mut mark = &lock.0;
-    mark.rewind()?;
-    mark.write_all(format!("{NAME}{LAYOUT}\n").as_bytes())?;
-    mark.sync_all()?;
+    lock.write(OPENED)?;
     sync_folder(folder)
 }
 
-/// Makes durable whatever a killed process left, before anything of it is read: it would be readable now, and a retry be told
-/// that it was committed long ago, a lie if the power then fails. Also sled itself would found its snapshot on it.
-///
-/// Returns the file into which sled writes.
-fn settle(folder: &Path, new: bool) -> io::Result<File> {
-    let file = private(&folder.join("db"))?;
+/// Makes durable whatever a store that did not end well left, before anything of it is read: it would be readable now, and a
+/// retry be told that it was committed long ago, a lie if the power then fails. Also sled itself would found its snapshot on
+/// it. A sync is not enough: after one that failed, the system shows pages that are on no disk, and that no later sync will
+/// write. So all is written in place once more.
+fn settle(folder: &Path, file: &File, state: &State, lock: &Lock) -> io::Result<()> {
     let conf = folder.join("conf");
-    if new && file.metadata()?.len() == 0 && conf.exists() {
+    if *state == State::New && file.metadata()?.len() == 0 && conf.exists() {
         // Half written, perhaps, and then sled would never open it again.
         fs::remove_file(&conf)?;
     }
-    for snapshot in snapshots(folder)? {
-        if snapshot.extension().is_some_and(|end| end == "generating") {
-            // Half written, and sled would take it for the latest. The one before it, or none, does as well.
-            fs::remove_file(&snapshot)?;
+    let snapshots = snapshots(folder)?;
+    for snapshot in &snapshots {
+        if is_half(snapshot) {
+            // sled would take it for the latest. The one before it, or none, does as well.
+            fs::remove_file(snapshot)?;
         }
     }
-    private(&conf)?.sync_all()?;
+    let conf = private(&conf)?;
     make(&folder.join("blobs"))?;
+    if *state != State::Closed {
+        renew(file)?;
+        renew(&conf)?;
+        for snapshot in snapshots.iter().filter(|snapshot| !is_half(snapshot)) {
+            renew(&private(snapshot)?)?;
+        }
+    }
     file.sync_all()?;
+    conf.sync_all()?;
     sync_folder(folder)?;
-    Ok(file)
+    if *state != State::New {
+        // Before sled writes anything.
+        lock.write(OPENED)?;
+    }
+    Ok(())
+}
+
+/// Writes all that is in a file there once more, and syncs it.
+fn renew(mut file: &File) -> io::Result<()> {
+    let mut part = vec![0; PART];
+    let mut at = 0;
+    loop {
+        file.seek(SeekFrom::Start(at))?;
+        let read = file.read(&mut part)?;
+        if read == 0 {
+            return file.sync_all();
+        }
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(&part[..read])?;
+        at += read as u64;
+    }
+}
+
+/// Whether sled had not finished a snapshot.
+fn is_half(snapshot: &Path) -> bool {
+    snapshot.extension().is_some_and(|end| end == "generating")
 }
 
 /// sled's snapshots of its page table, written by every opening.

@@ -72,7 +72,7 @@ async fn half_written_files_are_no_hindrance() {
         .await
         .unwrap();
     let mark = fs::read_to_string(path.join("chat-store")).unwrap();
-    assert_eq!(mark, "chat-store-sled 1\n");
+    assert_eq!(mark, "chat-store-sled 1\nopened\n");
 }
 
 /// The longest keys and values there can be, many of them: sled never keeps one in a file of its own, which it would not sync.

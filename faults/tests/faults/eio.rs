@@ -83,7 +83,6 @@ fn sqlite_acknowledges_nothing_of_a_failed_sync() {
 }
 
 #[test]
-#[ignore = "fails: opened again after a failed sync, sled believes pages that are on no disk"]
 fn sled_acknowledges_nothing_of_a_failed_sync() {
     every_sync_fails_once("sled");
 }

@@ -63,7 +63,6 @@ fn sqlite_loses_nothing_on_a_full_disk_and_goes_on() {
 }
 
 #[test]
-#[ignore = "fails: after a write that failed, sled cannot read some pages until it is opened again"]
 fn sled_loses_nothing_on_a_full_disk_and_goes_on() {
     fills("sled");
 }

@@ -65,7 +65,6 @@ fn sqlite_outlives_a_kill_after_a_failed_sync_and_then_a_power_cut() {
 }
 
 #[test]
-#[ignore = "fails: what a failed sync dropped can be read by the next process, and sled believes that it is on disk"]
 fn sled_outlives_a_kill_after_a_failed_sync_and_then_a_power_cut() {
     kills("sled", true);
 }
