@@ -17,21 +17,28 @@
 //!   there unless all of it is sound. The freed parts of a batch are not used before it is whole.
 //! - A background thread flushes and moves pages, so that parts may be used anew between two syncs. It is turned off: all is
 //!   written while a group is, and synced with it. Reading, too, can write (a page that has become too full is split when
-//!   it is next visited), so each group visits its own pages before it is synced.
+//!   it is next visited), so each group visits its own pages before it is whole.
 //! - `snap.*`, the page table, is written and synced at every opening, and only then. A half-written one would keep sled from
 //!   opening (`read_snapshot` takes `*.generating` for the latest), so those are removed first.
 //! - `conf` is written once and never synced; that is done here, as for the names of all files.
 //!
-//! Opening syncs what a killed process left before sled reads any of it. While a group is applied nobody reads
-//! ([`KvStore`]), so what is readable is on disk.
+//! While a group is applied nobody reads ([`KvStore`]), so what is readable is on disk. What a store left that was not closed
+//! well, because a commit failed or the process was killed, is not: after a sync that failed, the system shows pages that are
+//! on no disk, and that no later sync will write. So the next opening reads all files and writes them in place once more, and
+//! syncs them, before sled reads any of it. That takes as long as reading and writing `db` takes, in parts of 1 MiB. Closing
+//! syncs once more and says so in the file `chat-store`; after that, opening writes only what sled's own opening does.
 //!
 //! # When something fails
 //! sled goes on showing in memory what it could not write. So the values that stood under a batch's keys are kept until it is
 //! on disk, and after a failure reads see them instead, while commits answer `Unavailable` until the store is opened again.
-//! After a write that failed right within a group of more than 8 MiB, sled cannot tidy the pages it was changing: reads of
-//! those answer `Unavailable` then as well.
 //!
-//! **A full disk** is such a failure: free some space, then open the store again. SQLite recovers by itself.
+//! Reads go on then, but for one case. When a group does not fit into what is left of sled's segment of 8 MiB, sled begins to
+//! write before the group is whole; this happens once in 8 MiB of log. If just that write fails, sled cannot tidy the pages
+//! it was changing, and reads of those answer `Unavailable` too until the store is opened again. Nothing is lost or shown
+//! that is not on disk.
+//!
+//! **A full disk** is such a failure: free some space, then open the store again, which needs up to 8 MiB and a snapshot.
+//! SQLite recovers by itself.
 //!
 //! **Damage** is found when a page is read, and answered `Internal`; at opening it is [`OpenError::Damaged`]. But the end of
 //! its log sled finds by checksums: damage right there is taken for a group that was never finished.
@@ -85,8 +92,9 @@ pub use error::OpenError;
 pub struct SledStore(KvStore<Sled>);
 
 impl SledStore {
-    /// Opens the store in a folder, and makes it when there is none or an empty one. Blocks while it does, longer the more
-    /// was written since it was last opened.
+    /// Opens the store in a folder, and makes it when there is none or an empty one. Blocks while it does: longer the more
+    /// was written since it was last opened, and as long as it takes to read and write all of it anew when it was not
+    /// [closed](Store::close) well.
     ///
     /// # Errors
     /// See [`OpenError`].
