@@ -160,3 +160,30 @@ fn reads_write_nothing() {
         assert_eq!(sled.unwritten().unwrap(), 0, "bytes that reads left");
     }
 }
+
+/// What it says lets the next opening believe what it reads.
+#[test]
+fn only_what_is_all_on_disk_is_marked_as_closed() {
+    let (folder, mut sled) = engine();
+    let path = folder.path().join("chat");
+    let mark = || std::fs::read_to_string(path.join("chat-store")).unwrap();
+    drop(sled);
+    assert_eq!(mark(), "", "nothing was committed");
+    sled = Sled::open(&path).unwrap();
+    sled.apply(mixed(9, 1)).unwrap();
+    assert_eq!(mark(), "chat-store-sled 1\nopened\n");
+    drop(sled);
+    assert_eq!(mark(), "chat-store-sled 1\nclosed\n");
+    sled = Sled::open(&path).unwrap();
+    assert_eq!(mark(), "chat-store-sled 1\nopened\n");
+    break_syncs(&mut sled);
+    sled.apply(mixed(9, 2)).unwrap_err();
+    drop(sled);
+    assert_eq!(mark(), "chat-store-sled 1\nopened\n");
+    // A sync that fails only while it is closed.
+    sled = Sled::open(&path).unwrap();
+    sled.apply(mixed(9, 3)).unwrap();
+    break_syncs(&mut sled);
+    drop(sled);
+    assert_eq!(mark(), "chat-store-sled 1\nopened\n");
+}
