@@ -9,11 +9,12 @@ use crate::committer::Reply;
 use crate::hub::Hub;
 use crate::node::Node;
 use crate::rules::{Row, RowKey};
+use crate::search::Query;
 use crate::{
     Actor, Bus, Change, Closed, Committed, Connection, ConversationId, Error, EventKind, FeedEntry,
     Format, Hint, Identity, InboxCursor, InboxEntry, Limits, LogId, LogPage, Login, LoginId,
-    Member, Memberships, Message, Policy, Prepared, Seq, Span, Store, Target, User, UserId, Viewer,
-    Write, fold_name,
+    Member, Memberships, Message, Policy, Prepared, SearchCursor, SearchPage, Seq, Span, Store, Target, User,
+    UserId, Viewer, Write, fold_name,
 };
 
 /// A chat over one store: cheap to clone, usable from any task of the runtime it was built on. Dropping the last clone and
@@ -308,6 +309,33 @@ impl Chat {
         }
         let store = self.store().await?;
         store.find_users(&part, self.limits().search_page).await
+    }
+
+    /// Messages with the words of a text ([`Query::parse`]) that the viewer may see, newest first: in one conversation, or in all
+    /// that the viewer is or was a member of; older than where a page ended. At most [`Limits::search_page`]. What was
+    /// committed is found a little later, what was changed or deleted at once no longer.
+    ///
+    /// # Errors
+    /// `Invalid` for a text without words or too long a one, for a store that keeps no index, and see
+    /// [`crate::Search::find`].
+    pub async fn search(
+        &self,
+        viewer: Viewer,
+        text: &str,
+        conversation: Option<ConversationId>,
+        before: Option<SearchCursor>,
+        limit: usize,
+    ) -> Result<SearchPage, Error> {
+        let Some(search) = self.store().search() else {
+            return Err(Error::invalid("this chat's store keeps no index of words"));
+        };
+        let query = Query::parse(text)?;
+        // What another node has committed and not indexed is soon found, too.
+        self.node.hub.changed.notify_one();
+        let limit = limit.clamp(1, self.limits().search_page);
+        search
+            .find(viewer, query, conversation, before, limit)
+            .await
     }
 
     /// A login with its user, whether it still counts ([`Login::is_live`]) or not.

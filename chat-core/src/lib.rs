@@ -23,6 +23,7 @@ mod prepare;
 pub mod protocol;
 mod rate;
 pub mod rules;
+pub mod search;
 pub mod snapshot;
 mod store;
 mod time;
@@ -46,6 +47,7 @@ pub use model::{
     Ranges, Reaction, Role, User, Viewer,
 };
 pub use policy::{Policy, Verdict};
+pub use search::{Search, SearchCursor, SearchPage};
 pub use store::{FeedEntry, InboxCursor, InboxEntry, LogPage, Memberships, Span, Store, Window};
 pub use time::Timestamp;
 pub use transfer::{Fingerprint, Transfer};

@@ -20,7 +20,7 @@ pub struct Limits {
     pub mentions: usize,
     /// Entries of a history, log or inbox page. 100.
     pub page: usize,
-    /// Users on a search page. 20.
+    /// Users or messages on a search page. 20.
     pub search_page: usize,
     /// Items waiting for a slow connection. 1,024.
     pub queue_items: usize,

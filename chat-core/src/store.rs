@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::rules::{Row, RowKey};
 use crate::{
     Archive, Committed, Conversation, ConversationId, Error, Event, Head, LogId, Member, Message,
-    Prepared, Ranges, Seq, Timestamp, User, UserId, Viewer,
+    Prepared, Ranges, Search, Seq, Timestamp, User, UserId, Viewer,
 };
 
 /// Where everything is kept: the truth; all else is a hint. Stores implement [`crate::snapshot::Snapshot`] and answer every
@@ -261,6 +261,11 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
+    /// The ability to find messages by their words.
+    fn search(&self) -> Option<&dyn Search> {
+        None
+    }
+
     /// Releases what the store holds (files, locks); later calls answer `Unavailable`. Nothing is lost without it.
     async fn close(&self) -> Result<(), Error>;
 }
@@ -399,6 +404,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
     fn archive(&self) -> Option<&dyn Archive> {
         (**self).archive()
+    }
+    fn search(&self) -> Option<&dyn Search> {
+        (**self).search()
     }
     async fn close(&self) -> Result<(), Error> {
         (**self).close().await

@@ -67,7 +67,9 @@ pub(crate) struct Hub {
     shards: Vec<mpsc::UnboundedSender<Command>>,
     room: Arc<Semaphore>,
     formats: AtomicUsize,
-    connections: AtomicUsize,
+    pub(crate) connections: AtomicUsize,
+    /// Something was committed, here or elsewhere, or may have been.
+    pub(crate) changed: Arc<Notify>,
     arrived: Notify,
     gone: Notify,
     expiries: upkeep::Expiries,
@@ -107,6 +109,7 @@ impl Hub {
             room: Arc::new(Semaphore::new(ROOM)),
             formats: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            changed: Arc::new(Notify::new()),
             arrived: Notify::new(),
             gone: Notify::new(),
             expiries: upkeep::Expiries::default(),
@@ -116,12 +119,19 @@ impl Hub {
         }
         upkeep::start(&hub);
         receipts::start(&hub);
+        crate::search::follow::start(&hub);
         hub
     }
 
     /// Ends the shards; the hub's tasks hold it no longer.
     pub(crate) fn stop(&self) {
         self.all(|| Command::Stop);
+    }
+
+    /// Ends when the hub is stopped.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shard = self.shards[0].clone();
+        async move { shard.closed().await }
     }
 
     fn send(&self, log: LogId, command: Command) {
@@ -167,6 +177,7 @@ impl Hub {
         answer: Option<Answer>,
         mut room: Option<tokio::sync::OwnedSemaphorePermit>,
     ) {
+        self.changed.notify_one();
         let mut runs: Vec<(LogId, Vec<Arc<Delivery>>)> = Vec::with_capacity(1);
         for event in events {
             let log = event.log;
@@ -272,6 +283,7 @@ impl Hub {
         }
         if self.connections.fetch_add(1, Ordering::Relaxed) == 0 {
             self.arrived.notify_one();
+            self.changed.notify_one();
         }
         if let Some(oldest) = oldest {
             oldest.close(Closed::TooMany);

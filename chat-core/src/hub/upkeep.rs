@@ -153,6 +153,7 @@ pub(super) fn start(hub: &Arc<Hub>) {
                     () = stop.closed() => return,
                 };
                 let Some(hub) = weak.upgrade() else { return };
+                hub.changed.notify_one();
                 match event {
                     BusEvent::Hint(Hint::Head { log, seq }) => {
                         hub.send(log, Command::Hint { log, seq })

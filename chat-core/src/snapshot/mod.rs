@@ -110,7 +110,11 @@ async fn head(snapshot: &impl Snapshot, log: LogId) -> Result<Head, Error> {
 }
 
 /// The part of a log that a viewer may see; `NotFound` when it does not exist for them.
-async fn ranges(snapshot: &impl Snapshot, viewer: Viewer, log: LogId) -> Result<Ranges, Error> {
+pub(crate) async fn ranges(
+    snapshot: &impl Snapshot,
+    viewer: Viewer,
+    log: LogId,
+) -> Result<Ranges, Error> {
     match (viewer, log) {
         (Viewer::User(user), LogId::Conversation(id)) => {
             let member = value!(snapshot, Member(id, user)).ok_or_else(no_conversation)?;

@@ -1,0 +1,62 @@
+//! Keeps a store's index close behind its commits.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::hub::Hub;
+
+/// Entries of the feed taken at once: few milliseconds of the store's time.
+const BATCH: usize = 256;
+
+/// Starts the task, where the store has an index; it ends with the hub. It works when something was committed here or a node
+/// tells of something, when somebody comes or searches, and as long as somebody is here by the sweep as well, for what
+/// another node left undone.
+pub(crate) fn start(hub: &Arc<Hub>) {
+    if hub.store.search().is_none() {
+        return;
+    }
+    let (changed, sweep) = (Arc::clone(&hub.changed), hub.limits.sweep);
+    let (weak, stop) = (Arc::downgrade(hub), hub.stopped());
+    tokio::spawn(async move {
+        tokio::pin!(stop);
+        let mut failed = false;
+        loop {
+            let mut somebody = false;
+            let mut pause = None;
+            if let Some(hub) = weak.upgrade()
+                && let Some(search) = hub.store.search()
+            {
+                let began = Instant::now();
+                match search.index(BATCH).await {
+                    Ok(0) => failed = false,
+                    Ok(_) => {
+                        failed = false;
+                        // Whoever commits gets as much of the store's time as the index, at least.
+                        pause = Some(began.elapsed());
+                    }
+                    Err(error) => {
+                        if !std::mem::replace(&mut failed, true) {
+                            tracing::warn!(%error, "the search index cannot follow: trying again");
+                        }
+                        pause = Some(sweep);
+                    }
+                }
+                somebody = hub.connections.load(Ordering::Relaxed) > 0;
+            }
+            let woken = async {
+                match pause {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None if somebody => {
+                        let _ = tokio::time::timeout(sweep, changed.notified()).await;
+                    }
+                    None => changed.notified().await,
+                }
+            };
+            tokio::select! {
+                () = woken => {}
+                () = &mut stop => return,
+            }
+        }
+    });
+}
