@@ -43,6 +43,7 @@ mod open;
 mod readers;
 mod rows;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -57,7 +58,8 @@ use chat_core::rules::{Row, RowKey};
 use chat_core::snapshot::{self, Snapshot};
 use chat_core::{
     Archive, Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage,
-    Member, Memberships, Message, Prepared, Seq, Span, Store, Timestamp, User, UserId, Viewer,
+    Member, Memberships, Message, Prepared, Search, Seq, Span, Store, Timestamp, User, UserId,
+    Viewer,
 };
 pub use commit::commit_in;
 pub use error::OpenError;
@@ -137,9 +139,17 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
+        self.with_writer(move |writer| writer.transact(work)).await
+    }
+
+    /// Works with the writer, in the order of the calls.
+    async fn with_writer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let mut writer = Arc::clone(&self.writer).lock_owned().await;
         let done = blocking(move || {
-            let result = writer.transact(work);
+            let result = work(&mut writer);
             let due = writer.is_due().then_some(writer);
             (result, due)
         });
@@ -250,6 +260,10 @@ impl Store for SqliteStore {
     }
 
     fn archive(&self) -> Option<&dyn Archive> {
+        Some(self)
+    }
+
+    fn search(&self) -> Option<&dyn Search> {
         Some(self)
     }
 

@@ -10,6 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::schema::{self, Found};
+use crate::search;
 use crate::writer::Writer;
 use crate::{Durability, OpenError, Options};
 
@@ -93,6 +94,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         })?;
         schema::migrate(&mut writer, version, &secret).map_err(|e| explain(&file, e))?;
     }
+    search::prepare(&mut writer).map_err(|e| explain(&file, e))?;
     // The names of SQLite's own files: it syncs the folder too, but does not look whether that failed. The log stays as long
     // as the writer's connection.
     sync_folder(&file).map_err(|source| OpenError::Folder {

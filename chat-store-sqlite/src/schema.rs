@@ -15,7 +15,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 ///
 /// `chat_event.position` is the place in the feed. SQLite gives out the highest one plus one, so no position is used twice
 /// as long as the youngest event stays: retention must leave it.
-const STEPS: [&str; 2] = [
+///
+/// `chat_search` is described in `search.rs`.
+const STEPS: [&str; 3] = [
     "
     CREATE TABLE chat_meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE chat_user(user INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
@@ -59,6 +61,17 @@ const STEPS: [&str; 2] = [
 ",
     "
     ALTER TABLE chat_member ADD COLUMN mentions TEXT;
+",
+    "
+    CREATE VIRTUAL TABLE chat_search USING fts5(words, content='', columnsize=0, tokenize='ascii');
+    INSERT INTO chat_search(chat_search, rank) VALUES('secure-delete', 1);
+    CREATE TABLE chat_reworded(position INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+    CREATE TRIGGER chat_event_reworded AFTER UPDATE OF text ON chat_event
+        WHEN old.text IS NOT NULL AND old.text IS NOT new.text
+            AND old.position <= (SELECT value FROM chat_meta WHERE name = 'indexed')
+        BEGIN
+            INSERT OR IGNORE INTO chat_reworded(position, text) VALUES(old.position, old.text);
+        END;
 ",
 ];
 

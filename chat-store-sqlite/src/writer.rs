@@ -10,6 +10,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::fault::Fault;
 use crate::open::{self, CHECKPOINT, Lock};
 use crate::readers::Readers;
+use crate::search;
 
 /// The writing connection, and the lock that keeps others from being a second one.
 #[derive(Debug)]
@@ -39,6 +40,40 @@ impl Writer {
             log,
             due: CHECKPOINT,
         })
+    }
+
+    /// Takes the index further: see [`chat_core::Search::index`].
+    ///
+    /// Without a sync of its own, which the next commit brings with it: a power cut before takes index and position back.
+    pub(crate) fn index(&mut self, limit: usize) -> Result<usize, Error> {
+        if let Some((db, _)) = &self.held {
+            let full: i64 = db
+                .pragma_query_value(None, "synchronous", |row| row.get(0))
+                .map_err(Fault::Sql)?;
+            db.pragma_update(None, "synchronous", "NORMAL")
+                .map_err(Fault::Sql)?;
+            let taken = self.transact(|tx| search::advance(tx, limit));
+            self.synchronous(full)?;
+            return taken;
+        }
+        Err(closed())
+    }
+
+    /// What commits wait for from now on. If that cannot be had, there are none: they would not be what they claim.
+    fn synchronous(&mut self, value: i64) -> Result<(), Error> {
+        let Some((db, _)) = &self.held else {
+            return Err(closed());
+        };
+        let set = db
+            .pragma_update(None, "synchronous", value)
+            .and_then(|()| db.pragma_query_value(None, "synchronous", |row| row.get(0)));
+        if set.as_ref().ok() == Some(&value) {
+            return Ok(());
+        }
+        self.failed = true;
+        Err(Error::unavailable(
+            "the database does not sync as it did: reopen the store",
+        ))
     }
 
     /// Does some work in a transaction of its own, and commits it durably.

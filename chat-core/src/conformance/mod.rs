@@ -34,6 +34,7 @@ pub mod kill;
 mod model;
 mod node;
 mod permission;
+pub mod search;
 mod sound;
 pub mod store;
 mod world;
@@ -240,6 +241,15 @@ macro_rules! conformance_tests {
             closed_is_closed
             permissions
             agrees_with_the_model
+        );
+        $crate::conformance_tests!(@laws search $fixture;
+            found_after_commit
+            found_in_ranges_only
+            follows_edits_and_deletions
+            index_outlives_reopening
+            many_index_at_once
+            pages_have_no_holes
+            agrees_with_a_scan
         );
         $crate::conformance_tests!(@laws chat $fixture;
             replay_despite_rate_limit

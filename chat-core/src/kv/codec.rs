@@ -22,6 +22,9 @@
 //! | `11` | [`RowKey::Moving`] | | row |
 //! | `20` | conversations of a user | user, conversation | empty; the row is the member's |
 //! | `21` | the feed | position | the key of the event |
+//! | `22` | words, to find messages by | conversation, word, seq | position in the feed |
+//! | `23` | words of a message, and an empty one as long as there is the message | conversation, seq, word | position in the feed |
+//! | `24` | how far the words have come | | position in the feed, then what made them: [`crate::search::version`] |
 //! | `30` | further parts of a long value | the key it belongs to, number from 0 | bytes |
 //!
 //! How a part is written:
@@ -52,6 +55,12 @@ pub(super) enum Place {
     Membership(UserId, ConversationId),
     /// An event's place in the store-wide order.
     Feed(u64),
+    /// That a word stands in a message.
+    Word(ConversationId, String, Seq),
+    /// The same, by message.
+    WordOf(ConversationId, Seq, String),
+    /// How far the index of words has come.
+    Indexed,
     /// A part of the long value of a key.
     Part(Vec<u8>, u32),
 }
@@ -77,6 +86,9 @@ mod tag {
     pub(super) const MOVING: u8 = 0x11;
     pub(super) const MEMBERSHIP: u8 = 0x20;
     pub(super) const FEED: u8 = 0x21;
+    pub(super) const WORD: u8 = 0x22;
+    pub(super) const WORD_OF: u8 = 0x23;
+    pub(super) const INDEXED: u8 = 0x24;
     pub(super) const PART: u8 = 0x30;
 }
 
@@ -99,6 +111,21 @@ impl Place {
                     .0
             }
             Self::Feed(position) => Writer::table(tag::FEED).int(*position).0,
+            Self::Word(conversation, word, seq) => {
+                Writer::table(tag::WORD)
+                    .int(conversation.get())
+                    .text(word)
+                    .int(*seq)
+                    .0
+            }
+            Self::WordOf(conversation, seq, word) => {
+                Writer::table(tag::WORD_OF)
+                    .int(conversation.get())
+                    .int(*seq)
+                    .text(word)
+                    .0
+            }
+            Self::Indexed => vec![tag::INDEXED],
             Self::Part(key, number) => {
                 let mut bytes = Writer::table(tag::PART).raw(key).0;
                 bytes.extend_from_slice(&number.to_be_bytes());
@@ -188,6 +215,39 @@ pub(super) fn feed(after: u64) -> Range<Vec<u8>> {
     beginning_with(vec![tag::FEED], Some(Place::Feed(after).encode()))
 }
 
+/// The whole index of words, but for how far it has come.
+pub(super) fn index() -> Range<Vec<u8>> {
+    vec![tag::WORD]..vec![tag::INDEXED]
+}
+
+/// Messages of a conversation with a word, from `first` to `last`, both included.
+pub(super) fn messages_with(
+    id: ConversationId,
+    word: &str,
+    first: Seq,
+    last: Seq,
+) -> Range<Vec<u8>> {
+    let at = |seq| Place::Word(id, word.to_owned(), seq).encode();
+    at(first)..following(at(last))
+}
+
+/// Words of a conversation that begin so, each with its messages.
+pub(super) fn words_beginning(id: ConversationId, part: &str) -> Range<Vec<u8>> {
+    let all = Writer::table(tag::WORD).int(id.get()).escaped(part).0;
+    beginning_with(all, None)
+}
+
+/// Words of a message, the empty one too.
+pub(super) fn words_of(id: ConversationId, seq: Seq) -> Range<Vec<u8>> {
+    words_of_beginning(id, seq, "")
+}
+
+/// Words of a message that begin so.
+pub(super) fn words_of_beginning(id: ConversationId, seq: Seq, part: &str) -> Range<Vec<u8>> {
+    let all = Writer::table(tag::WORD_OF).int(id.get()).int(seq);
+    beginning_with(all.escaped(part).0, None)
+}
+
 /// All keys that begin with these bytes, after one of them.
 fn beginning_with(prefix: Vec<u8>, after: Option<Vec<u8>>) -> Range<Vec<u8>> {
     let mut end = prefix.clone();
@@ -265,6 +325,17 @@ impl Reader<'_> {
             tag::FORMAT => return Some(Place::Format),
             tag::MEMBERSHIP => return Some(Place::Membership(self.user()?, self.conversation()?)),
             tag::FEED => return self.int().map(Place::Feed),
+            tag::WORD => {
+                return Some(Place::Word(self.conversation()?, self.text()?, self.int()?));
+            }
+            tag::WORD_OF => {
+                return Some(Place::WordOf(
+                    self.conversation()?,
+                    self.int()?,
+                    self.text()?,
+                ));
+            }
+            tag::INDEXED => return Some(Place::Indexed),
             tag::PART => return self.part(),
             tag::USER => RowKey::User(self.user()?),
             tag::SUBJECT => RowKey::Subject(self.text()?, self.text()?),
@@ -432,6 +503,9 @@ mod tests {
             1 => Just(Place::Format),
             1 => (user(), conversation()).prop_map(|(a, b)| Place::Membership(a, b)),
             1 => any::<u64>().prop_map(Place::Feed),
+            1 => (conversation(), text(), int()).prop_map(|(a, b, c)| Place::Word(a, b, c)),
+            1 => (conversation(), int(), text()).prop_map(|(a, b, c)| Place::WordOf(a, b, c)),
+            1 => Just(Place::Indexed),
             1 => (vec(any::<u8>(), 0..9), any::<u32>()).prop_map(|(a, b)| Place::Part(a, b)),
         ]
     }
@@ -504,6 +578,28 @@ mod tests {
         fn other_ranges_hold_just_theirs(a in user(), b in user(), id in conversation(), at in any::<u64>(), after in any::<u64>()) {
             prop_assert_eq!(memberships(a).contains(&Place::Membership(b, id).encode()), a == b);
             prop_assert_eq!(feed(after).contains(&Place::Feed(at).encode()), at > after);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_of_words_hold_just_theirs(
+            ids in (conversation(), conversation()), seqs in (int(), int(), int()), texts in (text(), text())
+        ) {
+            let ((a, b), (first, last, seq)) = (ids, (seqs.0.min(seqs.1), seqs.0.max(seqs.1), seqs.2));
+            for word in [texts.1.clone(), format!("{}{}", texts.0, texts.1)] {
+                let at = Place::Word(b, word.clone(), seq).encode();
+                let begins = word.starts_with(&texts.0);
+                let found = messages_with(a, &texts.0, first, last).contains(&at);
+                prop_assert_eq!(found, a == b && word == texts.0 && (first..=last).contains(&seq));
+                prop_assert_eq!(words_beginning(a, &texts.0).contains(&at), a == b && begins);
+                let of = Place::WordOf(b, seq, word.clone()).encode();
+                prop_assert_eq!(words_of(a, first).contains(&of), a == b && first == seq);
+                let found = words_of_beginning(a, first, &texts.0).contains(&of);
+                prop_assert_eq!(found, a == b && first == seq && begins);
+                prop_assert!(index().contains(&at) && index().contains(&of));
+            }
+            prop_assert!(!index().contains(&Place::Indexed.encode()));
         }
     }
 

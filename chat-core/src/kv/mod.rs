@@ -15,6 +15,7 @@ mod codec;
 mod engine;
 mod group;
 mod memory;
+mod search;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -32,7 +33,8 @@ pub use memory::{Memory, MemoryStore};
 use crate::rules::{Row, RowKey};
 use crate::{
     Archive, Committed, ConversationId, Error, ErrorKind, FeedEntry, InboxCursor, InboxEntry,
-    LogId, LogPage, Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
+    LogId, LogPage, Member, Memberships, Message, Prepared, Search, Seq, Span, Store, User, UserId,
+    Viewer,
     snapshot::{self, Pages, Snapshot},
 };
 
@@ -305,6 +307,10 @@ impl<E: Engine> Store for KvStore<E> {
     }
 
     fn archive(&self) -> Option<&dyn Archive> {
+        Some(self)
+    }
+
+    fn search(&self) -> Option<&dyn Search> {
         Some(self)
     }
 

@@ -36,7 +36,7 @@ pub(super) fn parts(value: &[u8]) -> Result<u32, Error> {
     }
 }
 
-fn damaged() -> Error {
+pub(super) fn damaged() -> Error {
     Error::internal("a stored value is damaged")
 }
 
