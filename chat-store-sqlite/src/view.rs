@@ -28,11 +28,6 @@ impl<'a> View<'a> {
         self.db
     }
 
-    /// The connection, for what is no row.
-    pub(crate) fn db(&self) -> &'a Connection {
-        self.0
-    }
-
     fn list<T>(
         &self,
         sql: &str,

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "conformance")]
 mod laws;
+mod search;
 
 use std::collections::VecDeque;
 use std::future::Future;

@@ -10,6 +10,7 @@ mod engines;
 mod keys;
 mod live;
 mod reads;
+mod search;
 mod store;
 mod writes;
 

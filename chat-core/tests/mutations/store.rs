@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use chat_core::conformance::async_trait;
 use chat_core::rules::{Row, RowKey};
+use chat_core::search::Query;
 use chat_core::{
     Archive, Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage,
-    Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
+    Member, Memberships, Message, Prepared, Search, SearchCursor, SearchPage, Seq, Span, Store,
+    User, UserId, Viewer,
 };
 
 /// What a fault does to what goes in and comes out; nothing, where it does not say.
@@ -36,6 +38,16 @@ pub(crate) trait Fault: Send + Sync + 'static {
     fn rest(&self, _page: &mut Vec<(RowKey, Row)>) {}
     /// … and into it.
     fn put(&self, _rows: &mut Vec<(RowKey, Option<Row>)>) {}
+    fn searches(&self) -> bool {
+        true
+    }
+    fn indexes(&self) -> bool {
+        true
+    }
+    fn search_viewer(&self, viewer: Viewer) -> Viewer {
+        viewer
+    }
+    fn search_page(&self, _before: Option<SearchCursor>, _page: &mut SearchPage) {}
     fn error(&self, error: Error) -> Error {
         error
     }
@@ -151,6 +163,9 @@ impl<F: Fault> Store for Faulty<F> {
     fn archive(&self) -> Option<&dyn Archive> {
         Some(self)
     }
+    fn search(&self) -> Option<&dyn Search> {
+        self.fault.searches().then_some(self)
+    }
     async fn close(&self) -> Result<(), Error> {
         if self.fault.closes() {
             self.store.close().await?;
@@ -178,5 +193,32 @@ impl<F: Fault> Faulty<F> {
     fn inner(&self) -> Result<&dyn Archive, Error> {
         let none = || Error::internal("no archive");
         self.store.archive().ok_or_else(none)
+    }
+}
+
+#[async_trait]
+impl<F: Fault> Search for Faulty<F> {
+    async fn index(&self, limit: usize) -> Result<usize, Error> {
+        match self.store.search() {
+            Some(search) if self.fault.indexes() => search.index(limit).await,
+            _ => Ok(0),
+        }
+    }
+    async fn find(
+        &self,
+        viewer: Viewer,
+        query: Query,
+        conversation: Option<ConversationId>,
+        before: Option<SearchCursor>,
+        limit: usize,
+    ) -> Result<SearchPage, Error> {
+        let Some(search) = self.store.search() else {
+            return Err(Error::internal("nothing to put a fault in"));
+        };
+        let viewer = self.fault.search_viewer(viewer);
+        let found = search
+            .find(viewer, query, conversation, before, limit)
+            .await;
+        self.told(found, |fault, page| fault.search_page(before, page))
     }
 }

@@ -12,3 +12,5 @@ mod files;
 mod host;
 #[cfg(test)]
 mod opening;
+#[cfg(test)]
+mod search;
