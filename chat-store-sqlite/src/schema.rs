@@ -70,7 +70,8 @@ const STEPS: [&str; 3] = [
         WHEN old.text IS NOT NULL AND old.text IS NOT new.text
             AND old.position <= (SELECT value FROM chat_meta WHERE name = 'indexed')
         BEGIN
-            INSERT OR IGNORE INTO chat_reworded(position, text) VALUES(old.position, old.text);
+            INSERT INTO chat_reworded(position, text) SELECT old.position, old.text
+                WHERE NOT EXISTS(SELECT 1 FROM chat_reworded WHERE position = old.position);
         END;
 ",
 ];
