@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::hub::Hub;
 
 /// Entries of the feed taken at once: few milliseconds of the store's time.
 const BATCH: usize = 256;
+/// After fewer than that, more may gather: many small batches cost a store more than a few large ones.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// Starts the task, where the store has an index; it ends with the hub. It works when something was committed here or a node
 /// tells of something, when somebody comes or searches, and as long as somebody is here by the sweep as well, for what
@@ -20,7 +22,7 @@ pub(crate) fn start(hub: &Arc<Hub>) {
     let (weak, stop) = (Arc::downgrade(hub), hub.stopped());
     tokio::spawn(async move {
         tokio::pin!(stop);
-        let mut failed = false;
+        let mut failures = 0_u32;
         loop {
             let mut somebody = false;
             let mut pause = None;
@@ -28,15 +30,16 @@ pub(crate) fn start(hub: &Arc<Hub>) {
                 && let Some(search) = hub.store.search()
             {
                 let began = Instant::now();
-                match search.index(BATCH).await {
-                    Ok(0) => failed = false,
-                    Ok(_) => {
-                        failed = false;
-                        // Whoever commits gets as much of the store's time as the index, at least.
-                        pause = Some(began.elapsed());
-                    }
+                let taken = search.index(BATCH).await;
+                failures = if taken.is_err() { failures + 1 } else { 0 };
+                match taken {
+                    Ok(0) => {}
+                    // Whoever commits gets as much of the store's time as the index, at least.
+                    Ok(BATCH) => pause = Some(began.elapsed()),
+                    Ok(_) => pause = Some(GATHER),
                     Err(error) => {
-                        if !std::mem::replace(&mut failed, true) {
+                        // Once is nothing: the store may just be closing.
+                        if failures == 2 {
                             tracing::warn!(%error, "the search index cannot follow: trying again");
                         }
                         pause = Some(sweep);
