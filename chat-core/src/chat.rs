@@ -326,7 +326,7 @@ impl Chat {
         before: Option<SearchCursor>,
         limit: usize,
     ) -> Result<SearchPage, Error> {
-        let Some(search) = self.store().search() else {
+        let Some(search) = self.store().await?.search() else {
             return Err(Error::invalid("this chat's store keeps no index of words"));
         };
         let query = Query::parse(text)?;

@@ -14,6 +14,7 @@
 
 use async_trait::async_trait;
 use chat_core::search::{self, Candidate, Document, Index, Query, Stretch, words};
+use chat_core::snapshot::Pages;
 use chat_core::{
     ConversationId, Error, LogId, Search, SearchCursor, SearchPage, Seq, Viewer, snapshot,
 };
@@ -60,7 +61,12 @@ pub(crate) fn advance(tx: &Transaction<'_>, limit: usize) -> Result<usize, Fault
         .prepare_cached("SELECT value FROM chat_meta WHERE name = 'indexed'")?
         .query_row([], |row| row.get(0))?;
     let after = u64::try_from(after).unwrap_or(0);
-    let Some(next) = snapshot::now(search::following(&View::new(tx), after, limit))? else {
+    let Some(next) = snapshot::now(search::following(
+        &View::new(tx, &Pages::default()),
+        after,
+        limit,
+    ))?
+    else {
         return Ok(0);
     };
     for document in next.documents {

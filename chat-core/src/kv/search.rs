@@ -34,7 +34,7 @@ fn state<E: Engine>(engine: &E) -> Result<(u64, String), Error> {
 
 /// What brings the index further, and by how many entries of the feed.
 fn advance<E: Engine>(engine: &E, feed: u64, limit: usize) -> Result<(Changes, usize), Error> {
-    let view = View(engine);
+    let view = View::new(engine);
     let mut batch = Batch::new();
     let (after, version) = state(engine)?;
     let state = |batch: &mut Batch, position: u64, version: &str| {
@@ -193,7 +193,7 @@ impl<E: Engine> Hunt<'_, E> {
     fn has_all(&self, id: ConversationId, seq: Seq) -> Result<bool, Error> {
         for word in &self.whole {
             let key = Place::WordOf(id, seq, (*word).to_owned()).encode();
-            if self.view.0.get(&key)?.is_none() {
+            if self.view.engine.get(&key)?.is_none() {
                 return Ok(false);
             }
         }
@@ -221,7 +221,10 @@ fn entry(key: &[u8]) -> Result<(ConversationId, Seq), Error> {
 impl<E: Engine> Index for View<'_, E> {
     async fn position(&self, conversation: ConversationId, seq: Seq) -> Result<Option<u64>, Error> {
         let key = Place::WordOf(conversation, seq, String::new()).encode();
-        self.0.get(&key)?.map(|value| number(&value)).transpose()
+        self.engine
+            .get(&key)?
+            .map(|value| number(&value))
+            .transpose()
     }
 
     async fn candidates(
@@ -231,7 +234,7 @@ impl<E: Engine> Index for View<'_, E> {
         before: u64,
         limit: usize,
     ) -> Result<Vec<Candidate>, Error> {
-        if limit == 0 || state(self.0)?.1 != search::version() {
+        if limit == 0 || state(self.engine)?.1 != search::version() {
             return Ok(Vec::new());
         }
         let mut hunt = Hunt {

@@ -10,7 +10,7 @@ use crate::{ConversationId, Error, Head, LogId, Member, Seq, UserId};
 
 /// An engine that nobody changes meanwhile.
 pub(super) struct View<'a, E> {
-    engine: &'a E,
+    pub(super) engine: &'a E,
     pages: Option<&'a Pages>,
 }
 

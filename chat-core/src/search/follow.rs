@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::hub::Hub;
+use crate::rules::RowKey;
+use crate::{Error, Search};
 
 /// Entries of the feed taken at once: few milliseconds of the store's time.
 const BATCH: usize = 256;
@@ -23,6 +25,7 @@ pub(crate) fn start(hub: &Arc<Hub>) {
     tokio::spawn(async move {
         tokio::pin!(stop);
         let mut failures = 0_u32;
+        let mut whole = false;
         loop {
             let mut somebody = false;
             let mut pause = None;
@@ -30,7 +33,7 @@ pub(crate) fn start(hub: &Arc<Hub>) {
                 && let Some(search) = hub.store.search()
             {
                 let began = Instant::now();
-                let taken = search.index(BATCH).await;
+                let taken = advance(&hub, search, &mut whole).await;
                 failures = if taken.is_err() { failures + 1 } else { 0 };
                 match taken {
                     Ok(0) => {}
@@ -62,4 +65,16 @@ pub(crate) fn start(hub: &Arc<Hub>) {
             }
         }
     });
+}
+
+/// A store into which a copy is not finished is left alone.
+async fn advance(hub: &Hub, search: &dyn Search, whole: &mut bool) -> Result<usize, Error> {
+    if !*whole {
+        let moving = hub.store.rows(vec![RowKey::Moving()]).await?;
+        if matches!(moving[..], [Some(_)]) {
+            return Err(Error::unavailable("a copy into this store is not finished"));
+        }
+        *whole = true;
+    }
+    search.index(BATCH).await
 }
