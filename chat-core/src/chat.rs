@@ -13,8 +13,8 @@ use crate::search::Query;
 use crate::{
     Actor, Bus, Change, Closed, Committed, Connection, ConversationId, Error, EventKind, FeedEntry,
     Format, Hint, Identity, InboxCursor, InboxEntry, Limits, LogId, LogPage, Login, LoginId,
-    Member, Memberships, Message, Policy, Prepared, SearchCursor, SearchPage, Seq, Span, Store, Target, User,
-    UserId, Viewer, Write, fold_name,
+    Member, Memberships, Message, Policy, Prepared, SearchCursor, SearchPage, Seq, Span, Store,
+    Target, User, UserId, Viewer, Write, fold_name,
 };
 
 /// A chat over one store: cheap to clone, usable from any task of the runtime it was built on. Dropping the last clone and
