@@ -11,7 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chat_core::protocol::{Ref, Reply, Request, ServerFrame};
+use chat_core::protocol::{Close, Ref, Reply, Request, ServerFrame, Then};
 use chat_core::{LogId, Seq, Timestamp, UserId};
 
 use crate::error::{Error, Failure};
@@ -315,10 +315,11 @@ impl Machine {
             None => Failure::Again(Error::Unreachable("the connection broke".to_owned()), None),
             Some((code, reason)) => {
                 let error = Error::Ended { code, reason };
-                match code {
-                    1000 | 1002 | 1003 | 1007 | 1009 | 4009 | 4029 => Failure::Stop(error),
-                    1008 => Failure::LogIn(error),
-                    _ => Failure::Again(error, None),
+                let known = Close::ALL.iter().find(|close| close.code == code);
+                match known.map(|close| close.then) {
+                    Some(Then::Stop) => Failure::Stop(error),
+                    Some(Then::LogIn) => Failure::LogIn(error),
+                    Some(Then::Resume) | None => Failure::Again(error, None),
                 }
             }
         };
