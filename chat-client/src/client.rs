@@ -12,7 +12,7 @@ use chat_core::protocol::{
     SendSignal, To, User, Watch, WriteKey, Written,
 };
 use chat_core::{ConversationId, Data, Seq, UserId};
-use futures_util::{Stream, stream};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -450,8 +450,8 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn conversations(&self) -> impl Stream<Item = Result<Entry, Error>> + '_ {
-        pages(None, move |after| async move {
+    pub fn conversations(&self) -> BoxStream<'_, Result<Entry, Error>> {
+        pages(move |after| async move {
             let limit = None;
             let page = self.inbox(Inbox { after, limit }).await?;
             Ok((page.entries, page.next))
@@ -468,11 +468,8 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn messages(
-        &self,
-        conversation: ConversationId,
-    ) -> impl Stream<Item = Result<Message, Error>> + '_ {
-        pages(None, move |before| async move {
+    pub fn messages(&self, conversation: ConversationId) -> BoxStream<'_, Result<Message, Error>> {
+        pages(move |before| async move {
             let (after, limit) = (None, None);
             let ask = GetHistory {
                 conversation,
@@ -503,9 +500,9 @@ impl Client {
         &self,
         text: impl Into<String>,
         conversation: Option<ConversationId>,
-    ) -> impl Stream<Item = Result<Message, Error>> + '_ {
+    ) -> BoxStream<'_, Result<Message, Error>> {
         let text = text.into();
-        pages(None, move |before| {
+        pages(move |before| {
             let (text, limit) = (text.clone(), None);
             async move {
                 let ask = Search {
@@ -611,18 +608,18 @@ impl Client {
 }
 
 /// Entries of pages, each page asked for when the one before was taken.
-fn pages<T, C, F, P>(first: Option<C>, page: F) -> impl Stream<Item = Result<T, Error>>
+fn pages<'a, T, C, F, P>(page: F) -> BoxStream<'a, Result<T, Error>>
 where
-    F: Fn(Option<C>) -> P,
-    P: Future<Output = Result<(Vec<T>, Option<C>), Error>>,
+    T: Send + 'a,
+    C: Send + 'a,
+    F: Fn(Option<C>) -> P + Send + 'a,
+    P: Future<Output = Result<(Vec<T>, Option<C>), Error>> + Send + 'a,
 {
-    use futures_util::TryStreamExt;
-
-    let pages = stream::try_unfold((Some(first), page), |(ask, page)| async move {
+    let pages = stream::try_unfold((Some(None), page), |(ask, page)| async move {
         let Some(ask) = ask else { return Ok(None) };
         let (entries, next) = page(ask).await?;
         let entries = stream::iter(entries.into_iter().map(Ok));
         Ok(Some((entries, (next.map(Some), page))))
     });
-    pages.try_flatten()
+    pages.try_flatten().boxed()
 }

@@ -128,7 +128,9 @@ impl Host {
     /// Lets everything stop where it stands.
     pub(crate) fn kill(mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::from_secs(10));
+            // A runtime cannot be waited for inside of another.
+            let stopped = std::thread::spawn(|| runtime.shutdown_timeout(Duration::from_secs(10)));
+            stopped.join().unwrap();
         }
     }
 }

@@ -72,9 +72,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, state: &Mutex<State>
             read = client.read(&mut up) => (read, true),
             read = server.read(&mut down) => (read, false),
         };
-        let (Ok(mut read), true) = (read, !matches!(read, Ok(0) | Err(_))) else {
-            return;
-        };
+        let Ok(mut read @ 1..) = read else { return };
         let mut cut = false;
         {
             let mut state = state.lock().unwrap();

@@ -374,9 +374,10 @@ impl Server {
         };
         let log = &self.logs[id];
         let mut frames = Vec::new();
-        if *after < log.floor {
-            *after = log.floor;
-            let (log, seq) = (*id, log.floor);
+        let floor = log.floor.min(log.end());
+        if *after < floor {
+            *after = floor;
+            let (log, seq) = (*id, floor);
             frames.push(ServerFrame::Resync(Resync { log, seq }));
         }
         let end = log.end();
