@@ -162,11 +162,11 @@ async fn a_login_that_is_refused_is_told() {
 }
 
 #[tokio::test]
-#[ignore = "servers do not take marks yet"]
-async fn marks_travel() {
+#[ignore = "servers of this branch take no marks, signals or presence yet"]
+async fn what_is_not_stored_travels_too() {
     let host = Host::start(&Place::memory(), &secret());
     let (_, bob) = (host.account("ada").await, host.account("bob").await);
-    let (a, _a_events) = Client::connect(options(host.url(), "ada")).await.unwrap();
+    let (a, mut a_events) = Client::connect(options(host.url(), "ada")).await.unwrap();
     let (b, mut b_events) = Client::connect(options(host.url(), "bob")).await.unwrap();
     let sent = soon(a.post(To::User(bob), "hello")).await.unwrap();
     let conversation = sent.conversation.unwrap();
@@ -182,4 +182,27 @@ async fn marks_travel() {
     })
     .await;
     assert_eq!(b.conversation(conversation).await.unwrap().me.unread, 0);
+
+    // Typing is told while both are there, so it is repeated until it arrives.
+    let typing = async {
+        loop {
+            b.signal(conversation, "typing", None);
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    };
+    let told = next(&mut a_events, |incoming| match incoming {
+        Incoming::Signal(signal) => Some((signal.user, signal.kind)),
+        _ => None,
+    });
+    let told = tokio::select! {
+        () = typing => unreachable!(),
+        told = told => told,
+    };
+    assert_eq!(told, (bob, "typing".to_owned()));
+    soon(a.watch(vec![bob])).await.unwrap();
+    let here = next(&mut a_events, |incoming| match incoming {
+        Incoming::Presence(presence) => Some((presence.user, presence.online)),
+        _ => None,
+    });
+    assert_eq!(here.await, (bob, true));
 }

@@ -326,8 +326,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// One round over all that a socket waits for. Says whether to go round again: when it took something, and so has not
     /// asked to be woken for more, or when it made room.
     fn poll_round(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
-        let took = self.poll_client(cx);
+        let mut took = self.poll_client(cx);
         self.poll_in(cx)?;
+        // What came in may have begun something that nobody is woken for unless it was polled.
+        took |= self.poll_client(cx);
         self.poll_timer(cx)?;
         let blocked = !self.may_read();
         let flushed = self.poll_out(cx)?;
