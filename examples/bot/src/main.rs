@@ -1,6 +1,6 @@
 //! An echo bot: answers every message with its own text. `cargo run -p chat-example-bot -- http://127.0.0.1:8000 echo a-password`
 
-use chat_client::protocol::{Post, Request, To, What, WriteKey};
+use chat_client::protocol::{To, What};
 use chat_client::{Client, Error, Incoming, Options};
 use futures_util::StreamExt;
 
@@ -30,14 +30,8 @@ async fn main() -> Result<(), Error> {
             _ => continue,
         };
         // Sent in the background, again after a broken connection, and stored once.
-        drop(client.write(Request::Post(Post {
-            key: WriteKey::generate(),
-            to: To::Conversation(message.conversation),
-            text: message.text.unwrap_or_default(),
-            data: None,
-            reply_to: Some(message.id),
-            mentions: Vec::new(),
-        })));
+        let to = To::Conversation(message.conversation);
+        drop(client.post(to, message.text.unwrap_or_default()));
     }
     Ok(())
 }
