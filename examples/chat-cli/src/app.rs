@@ -508,10 +508,8 @@ impl<'a> App<'a> {
     async fn incoming(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Event(event) => self.event(*event).await,
-            Incoming::Connected(_) => {
-                if std::mem::take(&mut self.lost) {
-                    self.screen.note("○ connected again");
-                }
+            Incoming::Connected(_) if std::mem::take(&mut self.lost) => {
+                self.screen.note("○ connected again");
             }
             Incoming::Disconnected { why, retry_in } => {
                 self.lost = true;

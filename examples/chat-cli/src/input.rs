@@ -150,7 +150,7 @@ fn read(
             .dimensions()
             .map_or(0, |(columns, _)| usize::from(columns));
         let width = prompt.text.width() + line.width();
-        let rows = if columns == 0 { 0 } else { width / columns + 1 };
+        let rows = width.checked_div(columns).map_or(0, |rows| rows + 1);
         if typed.send(Typed::Line(line, rows)).is_err() {
             return;
         }

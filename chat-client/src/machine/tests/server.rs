@@ -170,7 +170,7 @@ impl Server {
         };
         // Two logs: their order is not the order on the wire.
         let own = LogId::User(me());
-        if at_seq % 2 == 0 {
+        if at_seq.is_multiple_of(2) {
             self.append(log, What::Joined(joined), None);
             self.append(own, What::Added(added), None);
         } else {
