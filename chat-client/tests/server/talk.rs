@@ -162,7 +162,6 @@ async fn a_login_that_is_refused_is_told() {
 }
 
 #[tokio::test]
-#[ignore = "servers of this branch take no marks, signals or presence yet"]
 async fn what_is_not_stored_travels_too() {
     let host = Host::start(&Place::memory(), &secret());
     let (_, bob) = (host.account("ada").await, host.account("bob").await);
