@@ -208,7 +208,15 @@ async fn unchanged_logs_cost_no_page() {
     let items = settle(&mut device).await;
     let [_, _, reads, rows, pages] = scene.counts.0.take();
     println!("{LOGS} logs: {reads} reads of {rows} heads, {pages} pages");
-    let places: Vec<_> = items
+    let (live, events): (Vec<_>, Vec<_>) = items
+        .iter()
+        .partition(|item| matches!(item, Item::Live { .. }));
+    assert_eq!(
+        live.len(),
+        cursors.len() + 1,
+        "each log says once that it is live"
+    );
+    let places: Vec<_> = events
         .iter()
         .map(|item| match item {
             Item::Event(event) => (event.event.log, event.event.seq),
