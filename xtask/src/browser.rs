@@ -32,24 +32,7 @@ pub(crate) fn find_or_install() -> Result<String, String> {
         return Ok(path);
     }
     let by_hand = "Chromium is not here: `apt-get update && apt-get install chromium`, or name one with CHROMIUM=/path";
-    if !is_root() || !run::answers("apt-get", &["--version"]) {
-        return Err(by_hand.to_owned());
-    }
-    run::run(run::command(".", "apt-get", &["update"]))?;
-    let mut install = run::command(
-        ".",
-        "apt-get",
-        &["install", "--yes", "--no-install-recommends"],
-    );
     // Without a font the pictures show boxes.
-    install.args(["chromium", "fonts-liberation"]);
-    install.env("DEBIAN_FRONTEND", "noninteractive");
-    run::run(install)?;
+    run::install(&["chromium", "fonts-liberation"], by_hand)?;
     find().ok_or_else(|| by_hand.to_owned())
-}
-
-/// Whether this process is root's: who owns its entry in /proc.
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|entry| entry.uid() == 0)
 }

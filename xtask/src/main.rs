@@ -8,6 +8,7 @@
 mod bench;
 mod browser;
 mod count;
+mod postgres;
 mod run;
 mod serve;
 mod test;

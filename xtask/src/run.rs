@@ -79,6 +79,31 @@ pub(crate) fn run(mut command: Command) -> Result<(), String> {
     }
 }
 
+/// Installs Debian packages, where this process may.
+///
+/// # Errors
+/// `by_hand`, which says what to do, or what went wrong.
+pub(crate) fn install(packages: &[&str], by_hand: &str) -> Result<(), String> {
+    if !is_root() || !answers("apt-get", &["--version"]) {
+        return Err(by_hand.to_owned());
+    }
+    run(command(".", "apt-get", &["update"]))?;
+    let mut install = command(
+        ".",
+        "apt-get",
+        &["install", "--yes", "--no-install-recommends"],
+    );
+    install.args(packages);
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    run(install)
+}
+
+/// Whether this process is root's: who owns its entry in /proc.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|entry| entry.uid() == 0)
+}
+
 /// Runs a test command, shows what it says and counts the tests it reports, on whichever stream.
 ///
 /// # Errors

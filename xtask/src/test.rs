@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crate::count::Count;
-use crate::{browser, run, web};
+use crate::{browser, postgres, run, web};
 
 /// What became of a step.
 enum Outcome {
@@ -136,7 +136,9 @@ fn judge(mut count: Count, ended: Result<(), String>) -> Outcome {
 
 /// Everything that must be here before the long steps begin.
 fn tools() -> Outcome {
-    let here = web::tools().and_then(|()| browser::find_or_install());
+    let here = web::tools()
+        .and_then(|()| postgres::find_or_install())
+        .and_then(|()| browser::find_or_install());
     if let Ok(browser) = &here {
         println!("browser: {browser}");
     }

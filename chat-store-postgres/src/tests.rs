@@ -1,0 +1,174 @@
+//! What only the inside can see: how often a group waits for the server.
+
+use std::sync::atomic::Ordering;
+
+use chat_core::{
+    Actor, Archive, Change, ConversationId, History, Role, Span, Target, UserId, Viewer, Write,
+};
+use chat_testkit::Postgres;
+
+use super::*;
+
+fn prepared(actor: Actor, target: Target, changes: Vec<Change>) -> Prepared {
+    Prepared {
+        write: Write::new(actor, target, changes),
+        digest: [7; 16],
+    }
+}
+
+fn post(user: UserId, conversation: ConversationId) -> Prepared {
+    let target = Target::Conversation(conversation);
+    prepared(
+        Actor::User(user),
+        target,
+        vec![Change::post("hello \0 \u{1a}")],
+    )
+}
+
+async fn commit(store: &PostgresStore, write: Prepared) -> Committed {
+    store.commit(vec![write]).await.remove(0).unwrap()
+}
+
+async fn user(store: &PostgresStore, name: &str) -> UserId {
+    let target = Target::Subject {
+        provider: "test".to_owned(),
+        subject: name.to_owned(),
+    };
+    let register = Change::Register {
+        name: name.to_owned(),
+    };
+    commit(store, prepared(Actor::Host, target, vec![register]))
+        .await
+        .user
+        .unwrap()
+}
+
+async fn group(store: &PostgresStore, users: &[UserId]) -> ConversationId {
+    let create = Change::Create {
+        title: None,
+        data: None,
+        managed: false,
+        history: History::All,
+        members: users.iter().map(|user| (*user, Role::Member)).collect(),
+    };
+    let create = prepared(Actor::Host, Target::Group, vec![create]);
+    commit(store, create).await.conversation.unwrap()
+}
+
+fn trips(store: &PostgresStore) -> usize {
+    let idle = store.pool.idle_sessions();
+    assert_eq!(idle.len(), 1, "one connection suffices");
+    idle.iter()
+        .map(|session| session.trips.load(Ordering::Relaxed))
+        .sum()
+}
+
+#[tokio::test]
+async fn a_group_of_messages_waits_for_the_server_twice() {
+    let server = Postgres::start().unwrap();
+    let store = PostgresStore::open(&server.database().unwrap())
+        .await
+        .unwrap();
+    let (ada, bob) = (user(&store, "ada").await, user(&store, "bob").await);
+    let mut conversations = Vec::new();
+    for _ in 0..8 {
+        conversations.push(group(&store, &[ada, bob]).await);
+    }
+    let before = trips(&store);
+    let messages = (0..64).map(|n| post(if n % 2 == 0 { ada } else { bob }, conversations[n % 8]));
+    for result in store.commit(messages.collect()).await {
+        result.unwrap();
+    }
+    assert_eq!(trips(&store) - before, 2);
+    // In a direct conversation it is asked who blocks whom, once it is known to be one.
+    let direct = prepared(
+        Actor::User(ada),
+        Target::Direct(ada, bob),
+        vec![Change::post("hello")],
+    );
+    let direct = commit(&store, direct).await.conversation.unwrap();
+    let before = trips(&store);
+    commit(&store, post(ada, direct)).await;
+    assert_eq!(trips(&store) - before, 3);
+    let before = trips(&store);
+    let page = store
+        .history(Viewer::User(ada), conversations[0], Span::Latest, 50)
+        .await;
+    assert_eq!(page.unwrap().len(), 8);
+    assert!(trips(&store) - before <= 3);
+}
+
+#[tokio::test]
+async fn a_copy_holds_every_row() {
+    let server = Postgres::start().unwrap();
+    let from = PostgresStore::open(&server.database().unwrap())
+        .await
+        .unwrap();
+    let (ada, bob) = (user(&from, "ada").await, user(&from, "bob").await);
+    // Users without a log yet: more than fit a page.
+    for n in 0..9 {
+        user(&from, &format!("user {n}")).await;
+    }
+    let of_both = group(&from, &[ada, bob]).await;
+    let direct = prepared(
+        Actor::User(ada),
+        Target::Direct(ada, bob),
+        vec![Change::post("hello")],
+    );
+    let direct = commit(&from, direct).await.conversation.unwrap();
+    for conversation in [of_both, direct, of_both] {
+        commit(&from, post(ada, conversation)).await;
+    }
+    let react = Change::React {
+        message: 2,
+        emoji: "👍".to_owned(),
+        on: true,
+    };
+    commit(
+        &from,
+        prepared(Actor::User(bob), Target::Conversation(of_both), vec![react]),
+    )
+    .await;
+    let to = PostgresStore::open(&server.database().unwrap())
+        .await
+        .unwrap();
+    // Heads come after users, and some pages twice, as after an interruption.
+    let (mut at, mut key) = (0, None);
+    loop {
+        let page = Archive::events(&from, at, 3).await.unwrap();
+        let Some((last, ..)) = page.last() else { break };
+        at = *last;
+        let rows: Vec<_> = page
+            .into_iter()
+            .map(|(_, key, row)| (key, Some(row)))
+            .collect();
+        to.put(rows.clone()).await.unwrap();
+        to.put(rows).await.unwrap();
+    }
+    let mut all = Vec::new();
+    loop {
+        let page = from.rest(key, 4).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        key = Some(last.clone());
+        all.extend(page.clone());
+        let rows: Vec<_> = page
+            .into_iter()
+            .map(|(key, row)| (key, Some(row)))
+            .collect();
+        to.put(rows.clone()).await.unwrap();
+        to.put(rows).await.unwrap();
+    }
+    assert_eq!(to.rest(None, 1000).await.unwrap(), all);
+    let told = |feed: Vec<FeedEntry>| {
+        feed.into_iter()
+            .map(|entry| entry.event)
+            .collect::<Vec<_>>()
+    };
+    let feeds = (
+        from.feed(0, 1000).await.unwrap(),
+        to.feed(0, 1000).await.unwrap(),
+    );
+    assert_eq!(told(feeds.0), told(feeds.1));
+    // And it goes on from there.
+    assert_eq!(commit(&to, post(bob, of_both)).await.first, 5);
+}
