@@ -16,7 +16,7 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 /// The kinds of stores that keep something.
-const STORE: &str = "sqlite:FILE|sled:FOLDER";
+const STORE: &str = "sqlite:FILE|sled:FOLDER|postgres://…";
 
 const CLOSING: &str = "\
 Each option has an environment variable, as --max-text has CHAT_MAX_TEXT; there, commas separate
@@ -138,10 +138,11 @@ pub(crate) struct Network {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data and users")]
 pub(crate) struct Data {
-    /// Keep everything in this SQLite file or sled folder (made if need be), or in `memory` until the end
+    /// Keep everything in this SQLite file or sled folder (made if need be), in a PostgreSQL database, or in `memory`
+    /// until the end
     #[arg(long, env = "CHAT_STORE", hide_env = true)]
     #[arg(
-        value_name = "sqlite:FILE|sled:FOLDER|memory",
+        value_name = "sqlite:FILE|sled:FOLDER|postgres://…|memory",
         default_value = "sqlite:./data/chat.db"
     )]
     pub(crate) store: Place,

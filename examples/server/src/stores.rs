@@ -9,11 +9,15 @@ use std::sync::Arc;
 
 use chat_core::Store;
 use chat_core::kv::MemoryStore;
+use chat_store_postgres::PostgresStore;
 use chat_store_sled::SledStore;
 use chat_store_sqlite::SqliteStore;
 
+/// Holds what belongs to a store that is in no folder.
+const DATA: &str = "data";
+
 /// A store by its name on the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     /// In this process only.
     Memory,
@@ -21,6 +25,8 @@ pub(crate) enum Place {
     Sqlite(PathBuf),
     /// In this folder of sled's.
     Sled(PathBuf),
+    /// In the PostgreSQL database of this URL, which may hold a password.
+    Postgres(String),
 }
 
 impl FromStr for Place {
@@ -33,10 +39,20 @@ impl FromStr for Place {
                 Ok(Self::Sqlite(PathBuf::from(path)))
             }
             Some(("sled", path)) if !path.is_empty() => Ok(Self::Sled(PathBuf::from(path))),
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+                Ok(Self::Postgres(text.to_owned()))
+            }
             _ => Err(
-                "say `sqlite:` and a file, such as sqlite:./data/chat.db, `sled:` and a folder, or `memory`",
+                "say `sqlite:` and a file, such as sqlite:./data/chat.db, `sled:` and a folder, a `postgres://` URL, or `memory`",
             ),
         }
+    }
+}
+
+/// A URL may hold a password.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -47,6 +63,7 @@ impl fmt::Display for Place {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(file) => write!(f, "sqlite:{}", file.display()),
             Self::Sled(folder) => write!(f, "sled:{}", folder.display()),
+            Self::Postgres(_) => f.write_str("postgres://…"),
         }
     }
 }
@@ -67,6 +84,11 @@ impl Place {
                 make_folder_of(folder)?;
                 Arc::new(SledStore::open(folder).map_err(|error| error.to_string())?)
             }
+            Self::Postgres(url) => {
+                make_folder_of(&Path::new(DATA).join("secret"))?;
+                let store = PostgresStore::open(url).await;
+                Arc::new(store.map_err(|error| error.to_string())?)
+            }
         })
     }
 
@@ -82,7 +104,7 @@ impl Place {
             Self::Sqlite(path) | Self::Sled(path) if !path.exists() => {
                 Err(format!("{self}: there is no such file; name a store"))
             }
-            Self::Sqlite(_) | Self::Sled(_) => self.open().await,
+            Self::Sqlite(_) | Self::Sled(_) | Self::Postgres(_) => self.open().await,
         }
     }
 
@@ -90,6 +112,7 @@ impl Place {
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
             Self::Memory => None,
+            Self::Postgres(_) => Some(Path::new(DATA)),
             Self::Sqlite(path) | Self::Sled(path) => Some(path.parent().unwrap_or(Path::new(""))),
         }
     }
@@ -98,6 +121,7 @@ impl Place {
     pub(crate) fn described(&self) -> String {
         match self {
             Self::Memory => "memory only".to_owned(),
+            Self::Postgres(_) => "a PostgreSQL database".to_owned(),
             Self::Sqlite(path) | Self::Sled(path) => {
                 let path = path.canonicalize().unwrap_or_else(|_| path.clone());
                 path.display().to_string()
@@ -127,6 +151,10 @@ mod tests {
         assert_eq!("memory".parse(), Ok(Place::Memory));
         assert_eq!("sqlite:a/b.db".parse(), Ok(Place::Sqlite("a/b.db".into())));
         assert_eq!("sled:a/b".parse(), Ok(Place::Sled("a/b".into())));
+        let url = "postgres://me:secret@db/chat";
+        let place: Place = url.parse().expect("a place");
+        assert_eq!(place, Place::Postgres(url.into()));
+        assert!(!format!("{place} {place:?} {}", place.described()).contains("secret"));
         for bad in [
             "",
             "sled:",
@@ -135,7 +163,7 @@ mod tests {
             "sqlite:a/",
             "Memory",
             "memory:",
-            "postgres://x",
+            "postgres:x",
         ] {
             assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
