@@ -1,15 +1,14 @@
 //! A PostgreSQL server in a folder of its own.
 //!
-//! A shell stands between this process and the server: it does what it reads from a pipe, and when the pipe ends, however
-//! this process ended, it stops the server and removes the folder. Everything in it belongs to the user who runs the
+//! A shell stands between this process and the server: it keeps the server running until a pipe ends, however
+//! this process ended; then it stops the server and removes the folder. Everything in it belongs to the user who runs the
 //! server, who must not be root.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,14 +24,25 @@ const PLACES: [&str; 5] = [
 /// How long a server may take to start or stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the shell does: `$1` are the programs, `$2` is the folder, the rest the server's options.
+/// What the shell does: `$1` are the programs, `$2` is the folder, the rest the server's options. A server that was killed
+/// is started again, again and again while what is left of the one before still ends.
 const KEEPER: &str = r#"
-    bin=$1; folder=$2; shift 2; pid=
-    while read -r order; do
-        [ -z "$pid" ] || wait "$pid" 2>/dev/null
-        "$bin/postgres" -D "$folder/data" "$@" >>"$folder/log" 2>&1 <&- & pid=$!
-    done
-    kill -INT "$pid" 2>/dev/null; wait "$pid"; rm -rf "$folder"
+    bin=$1; folder=$2; shift 2
+    serve() {
+        while :; do
+            "$bin/postgres" -D "$folder/data" "$@" >>"$folder/log" 2>&1 </dev/null
+            sleep 0.1
+        done
+    }
+    serve "$@" & keeping=$!
+    cat >/dev/null
+    kill "$keeping"
+    pid=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null)
+    if [ -n "$pid" ] && grep -q postgres "/proc/$pid/comm" 2>/dev/null; then
+        kill -INT "$pid"
+        while [ -d "/proc/$pid" ]; do sleep 0.05; done
+    fi
+    rm -rf "$folder"
 "#;
 
 /// Why there is no server.
@@ -60,7 +70,7 @@ pub struct Postgres {
     folder: PathBuf,
     port: u16,
     databases: AtomicU32,
-    keeper: Mutex<(Child, Option<ChildStdin>)>,
+    keeper: (Child, Option<ChildStdin>),
 }
 
 impl Postgres {
@@ -105,15 +115,15 @@ impl Postgres {
             keeper.arg("-c").arg(setting);
         }
         let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-        let orders = keeper.stdin.take();
+        let pipe = keeper.stdin.take();
         let server = Self {
             programs,
             folder,
             port,
             databases: AtomicU32::new(0),
-            keeper: Mutex::new((keeper, orders)),
+            keeper: (keeper, pipe),
         };
-        server.go()?;
+        server.answers(None)?;
         Ok(server)
     }
 
@@ -181,11 +191,8 @@ impl Postgres {
         self.programs.join(name)
     }
 
-    /// The process id of the server's first process. All others end with it.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn pid(&self) -> Result<i32, Failure> {
+    /// The process id of the server's first process.
+    fn pid(&self) -> Result<i32, Failure> {
         let file = std::fs::read_to_string(self.folder.join("data/postmaster.pid"))?;
         let pid = file
             .lines()
@@ -211,56 +218,41 @@ impl Postgres {
         Ok(())
     }
 
-    /// Starts the server again after its first process was killed, once all of it is gone.
+    /// Kills the server's first process, with which all others end when they find it gone, and waits until it is started
+    /// again and answers.
     ///
     /// # Errors
-    /// What the server says.
-    pub fn restart(&self) -> Result<(), Failure> {
-        self.go()
+    /// It does not come back.
+    pub fn kill(&self) -> Result<(), Failure> {
+        let pid = self.pid()?;
+        let mut kill = Command::new("kill");
+        kill.args(["-9", &pid.to_string()]);
+        succeed(kill)?;
+        self.answers(Some(pid))
     }
 
-    /// Starts the server, again and again while one before still ends, and waits until it answers.
-    fn go(&self) -> Result<(), Failure> {
+    /// Waits until a server answers, another one than that.
+    fn answers(&self, before: Option<i32>) -> Result<(), Failure> {
         let begun = Instant::now();
         loop {
-            let before =
-                std::fs::read_to_string(self.folder.join("log")).map_or(0, |log| log.len());
-            {
-                let mut keeper = self.keeper.lock().unwrap_or_else(|e| e.into_inner());
-                let orders = keeper.1.as_mut();
-                let orders = orders.ok_or_else(|| Failure("the server was stopped".to_owned()))?;
-                orders.write_all(b"start\n")?;
+            let is_new = self.pid().is_ok_and(|pid| Some(pid) != before);
+            if is_new && self.sql("postgres", "SELECT 1").is_ok() {
+                return Ok(());
             }
-            loop {
+            if begun.elapsed() > PATIENCE {
                 let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-                let log = log.get(before..).unwrap_or_default();
-                if log.contains("FATAL") && !log.contains("the database system is starting up") {
-                    if begun.elapsed() > PATIENCE {
-                        return Err(Failure(log.to_owned()));
-                    }
-                    break;
-                }
-                let mut ready = Command::new(self.programs.join("pg_isready"));
-                ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
-                if log.contains("ready to accept connections") && ready.status()?.success() {
-                    return Ok(());
-                }
-                if begun.elapsed() > PATIENCE {
-                    return Err(Failure(format!("the server does not start: {log}")));
-                }
-                std::thread::sleep(Duration::from_millis(10));
+                return Err(Failure(format!("the server does not start: {log}")));
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        let keeper = self.keeper.get_mut().unwrap_or_else(|e| e.into_inner());
         // The pipe's end is the order to stop.
-        drop(keeper.1.take());
-        let _ = keeper.0.wait();
+        drop(self.keeper.1.take());
+        let _ = self.keeper.0.wait();
     }
 }
 

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use chat_core::Store;
 use chat_store_postgres::PostgresStore;
 use chat_testkit::Postgres;
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::plan::{Acknowledged, Plan};
 use crate::{SERVER, url};
@@ -43,10 +42,8 @@ async fn what_was_acknowledged_outlives_a_killed_server() {
         let acknowledged = plan.write_until(&store, move |count| {
             if count >= after {
                 begun.get_or_init(|| {
-                    let pid = Pid::from_raw(killing.pid().unwrap()).unwrap();
-                    kill_process(pid, Signal::KILL).unwrap();
                     let server = Arc::clone(&killing);
-                    Mutex::new(Some(std::thread::spawn(move || server.restart())))
+                    Mutex::new(Some(std::thread::spawn(move || server.kill())))
                 });
             }
             // Some that come after, if they do.
