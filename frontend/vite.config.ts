@@ -9,17 +9,7 @@ const server = process.env.CHAT_SERVER ?? 'http://127.0.0.1:8000'
 
 // The server refuses foreign origins, so the development proxy speaks with the server's own.
 const proxied = { target: server, changeOrigin: true, ws: true, headers: { origin: server } }
-const paths = [
-  '/register',
-  '/login',
-  '/logout',
-  '/conversations',
-  '/conversation',
-  '/messages',
-  '/search-users',
-  '/v1',
-  '/ws',
-]
+const paths = ['/register', '/login', '/logout', '/v1', '/ws']
 
 // The server sends the compressed sibling of a file to those who take it.
 const siblings: Plugin = {

@@ -1,4 +1,14 @@
-import type { Conversation, FieldError, Message, Session, User } from './types'
+/** What is asked over HTTP: who one is. All the rest goes over the socket. */
+
+export interface Account {
+  id: number
+  username: string
+}
+
+export interface FieldError {
+  field: string
+  detail: string
+}
 
 /** A refusal by the server (`status` as sent) or a request that never got an answer (`status` 0). */
 export class ApiError extends Error {
@@ -11,8 +21,6 @@ export class ApiError extends Error {
     this.fields = fields
   }
 }
-
-export const PAGE_SIZE = 50
 
 const FALLBACK: Record<number, string> = {
   0: 'The server cannot be reached. Check your connection and try again.',
@@ -38,10 +46,9 @@ const ASKS_WHO = new Set(['/login', '/v1/session'])
 
 /** The session is an HttpOnly cookie that the browser keeps: no token passes through this code. */
 export function createApi(onUnauthorized: () => void, fetcher: typeof fetch = (...args) => fetch(...args)) {
-  async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const headers: Record<string, string> = { accept: 'application/json' }
     const init: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store' }
-    if (signal) init.signal = signal
     if (body !== undefined) {
       headers['content-type'] = 'application/json'
       init.body = JSON.stringify(body)
@@ -49,8 +56,7 @@ export function createApi(onUnauthorized: () => void, fetcher: typeof fetch = (.
     let response: Response
     try {
       response = await fetcher(path, init)
-    } catch (cause) {
-      if (signal?.aborted) throw cause
+    } catch {
       throw new ApiError(0, FALLBACK[0] as string)
     }
     if (!response.ok) {
@@ -60,30 +66,19 @@ export function createApi(onUnauthorized: () => void, fetcher: typeof fetch = (.
     if (response.status === 204) return undefined as T
     try {
       return (await response.json()) as T
-    } catch (cause) {
-      if (signal?.aborted) throw cause
+    } catch {
       // Cut off half way, or something else answers at this address: as good as no answer.
       throw new ApiError(0, FALLBACK[0] as string)
     }
   }
 
   return {
-    session: () => call<Session>('GET', '/v1/session'),
-    register: (username: string, password: string) => call<User>('POST', '/register', { username, password }),
+    session: () => call<{ user: Account }>('GET', '/v1/session'),
+    register: (username: string, password: string) =>
+      call<Account>('POST', '/register', { username, password }),
     login: (username: string, password: string) =>
-      call<{ user: User }>('POST', '/login', { username, password }),
+      call<{ user: Account }>('POST', '/login', { username, password }),
     logout: () => call<void>('POST', '/logout'),
-    conversations: (userId: number) => call<Conversation[]>('GET', `/conversations/${userId}`),
-    messages: (conversationId: number, at: { before?: number; after?: number } = {}) => {
-      const query = new URLSearchParams({ limit: String(PAGE_SIZE) })
-      if (at.before !== undefined) query.set('before', String(at.before))
-      if (at.after !== undefined) query.set('after', String(at.after))
-      return call<Message[]>('GET', `/messages/${conversationId}?${query}`)
-    },
-    user: (id: number) => call<User>('GET', `/v1/users/${id}`),
-    searchUsers: (text: string, signal?: AbortSignal) =>
-      call<User[]>('GET', `/search-users?q=${encodeURIComponent(text)}`, undefined, signal),
-    deleteConversation: (id: number) => call<unknown>('DELETE', `/conversation/${id}`),
   }
 }
 

@@ -1,5 +1,6 @@
 import { useStore } from 'zustand'
 import { AuthPage } from '../features/auth/AuthPage'
+import { language, t } from '../lib/i18n'
 import { UserContext, useServices } from '../stores/context'
 import { Button } from '../ui/Button'
 import { Spinner } from '../ui/Spinner'
@@ -9,31 +10,32 @@ import { Shell } from './Shell'
 export function App() {
   const { session, account } = useServices()
   const state = useStore(session)
+  const { id: lang } = useStore(language)
 
   if (state.status === 'checking') {
     return (
       <main className={styles.center} role="status">
         <Spinner />
-        <span className="visually-hidden">Loading</span>
+        <span className="visually-hidden">{t('Loading')}</span>
       </main>
     )
   }
   if (state.status === 'unreachable') {
     return (
       <main className={styles.center}>
-        <h1 className={styles.title}>The server cannot be reached</h1>
-        <p>Check your connection, then try again.</p>
+        <h1 className={styles.title}>{t('The server cannot be reached')}</h1>
+        <p>{t('Check your connection, then try again.')}</p>
         <Button tone="primary" onClick={() => account.check()}>
-          Try again
+          {t('Try again')}
         </Button>
       </main>
     )
   }
   // The address stays as it is: after the log in one is where one wanted to be.
-  if (state.status === 'anonymous') return <AuthPage notice={state.notice} />
+  if (state.status === 'anonymous') return <AuthPage key={lang} notice={state.notice} />
   return (
     <UserContext value={state.user}>
-      <Shell key={state.user.id} />
+      <Shell key={`${state.user.id}.${lang}`} />
     </UserContext>
   )
 }

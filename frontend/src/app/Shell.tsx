@@ -1,60 +1,106 @@
-import { LogOut, MessagesSquare } from 'lucide-react'
-import { useEffect, useState } from 'react'
-import { Redirect, useLocation, useRoute } from 'wouter'
+import { Keyboard, Menu as MenuIcon, MessagesSquare, Settings as SettingsIcon, Users } from 'lucide-react'
+import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
+import { Redirect, useLocation, useRoute, useSearchParams } from 'wouter'
 import { useStore } from 'zustand'
 import { ConnectionBanner } from '../features/connection/ConnectionBanner'
 import { ConversationList } from '../features/conversations/ConversationList'
-import { PeopleSearch } from '../features/search/PeopleSearch'
+import { SearchBox } from '../features/search/SearchBox'
+import { t } from '../lib/i18n'
 import { useMe, useServices } from '../stores/context'
+import { isMuted } from '../stores/conversations'
 import { Avatar } from '../ui/Avatar'
 import { IconButton } from '../ui/Button'
+import { Menu, MenuItem, type Origin, originOf } from '../ui/Menu'
+import { Toaster } from '../ui/Toaster'
 import { ConversationPane, NewChatPane } from './ChatPane'
 import styles from './Shell.module.css'
+import { useShortcuts } from './useShortcuts'
 
-/** `/c/12` and `/u/12`; anything else is the list alone. */
-function usePlace(): { conversationId: number | null; userId: number | null; lost: boolean } {
+const NewGroup = lazy(() => import('../features/group/NewGroup').then((m) => ({ default: m.NewGroup })))
+const Settings = lazy(() => import('../features/settings/Settings').then((m) => ({ default: m.Settings })))
+const Switcher = lazy(() => import('../features/switcher/Switcher').then((m) => ({ default: m.Switcher })))
+const Shortcuts = lazy(() => import('../features/help/Shortcuts').then((m) => ({ default: m.Shortcuts })))
+
+export type Overlay = 'group' | 'settings' | 'switcher' | 'shortcuts'
+
+/** `/c/12` and `/u/12`; anything else is the list alone. `?m=7` is a message in it. */
+function usePlace() {
   const [inConversation, conversation] = useRoute('/c/:id')
   const [withUser, user] = useRoute('/u/:id')
   const [path] = useLocation()
-  const id = (text: string | undefined) =>
-    text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : null
+  const [search] = useSearchParams()
+  const id = (text: string | null | undefined) => (text != null && /^\d{1,16}$/.test(text) ? Number(text) : null)
   const conversationId = inConversation ? id(conversation.id) : null
   const userId = withUser ? id(user.id) : null
-  return { conversationId, userId, lost: conversationId === null && userId === null && path !== '/' }
+  return {
+    conversationId,
+    userId,
+    message: id(search.get('m')),
+    lost: conversationId === null && userId === null && path !== '/',
+  }
 }
 
 export function Shell() {
-  const { conversationId, userId, lost } = usePlace()
+  const { conversationId, userId, message, lost } = usePlace()
   const started = useDirectWith(userId)
+  const [overlay, setOverlay] = useState<Overlay | null>(null)
+  const [within, setWithin] = useState<{ id: number; name: string } | null>(null)
+  useShortcuts(conversationId, setOverlay)
+  // A search belongs to the conversation it was begun in.
+  if (within !== null && within.id !== conversationId) setWithin(null)
+  // Every visit of a message's address is a wish to see it.
+  const wish = useMemo(() => (message === null ? null : { id: message, wish: Math.random() }), [message])
   if (lost) return <Redirect to="/" replace />
   if (started !== null) return <Redirect to={`/c/${started}`} replace state={history.state} />
 
   const inChat = conversationId !== null || userId !== null
   return (
-    <main className={styles.shell} data-chat={inChat}>
-      <h1 className="visually-hidden">Chat</h1>
+    <main className={styles.shell} data-chat={inChat} data-search={within !== null}>
+      <h1 className="visually-hidden">{t('Chat')}</h1>
       <TitleBadge />
       <Announcer />
       <ConnectionBanner />
-      <section className={styles.side} aria-label="Chats">
-        <Account />
-        <PeopleSearch>
+      <section className={styles.side} aria-label={t('Chats')}>
+        <Account onOpen={setOverlay} />
+        <SearchBox within={within} onLeave={() => setWithin(null)}>
           <ConversationList selected={conversationId} />
-        </PeopleSearch>
+        </SearchBox>
       </section>
-      <section className={styles.main} aria-label="Conversation">
+      <section className={styles.main} aria-label={t('Conversation')}>
         {conversationId !== null ? (
-          <ConversationPane key={`c${conversationId}`} id={conversationId} />
+          <ConversationPane
+            key={`c${conversationId}`}
+            id={conversationId}
+            goal={wish}
+            onSearch={(name) => setWithin({ id: conversationId, name })}
+          />
         ) : userId !== null ? (
           <NewChatPane key={`u${userId}`} userId={userId} />
         ) : (
-          <div className={styles.blank}>
-            <MessagesSquare size={36} strokeWidth={1.5} aria-hidden />
-            <p>Choose a conversation, or find somebody to talk to.</p>
-          </div>
+          <Blank />
         )}
       </section>
+      <Suspense>
+        {overlay === 'group' && <NewGroup onClose={() => setOverlay(null)} />}
+        {overlay === 'settings' && <Settings onClose={() => setOverlay(null)} />}
+        {overlay === 'switcher' && <Switcher onClose={() => setOverlay(null)} />}
+        {overlay === 'shortcuts' && <Shortcuts onClose={() => setOverlay(null)} />}
+      </Suspense>
+      <Toasts />
     </main>
+  )
+}
+
+function Blank() {
+  return (
+    <div className={styles.blank}>
+      <MessagesSquare size={36} strokeWidth={1.5} aria-hidden />
+      <p>{t('Choose a conversation, or find somebody to talk to.')}</p>
+      <p className={styles.hint}>
+        <kbd>{/Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘' : 'Ctrl'}</kbd> <kbd>K</kbd>{' '}
+        {t('goes to any conversation')}
+      </p>
+    </div>
   )
 }
 
@@ -62,38 +108,46 @@ export function Shell() {
 function useDirectWith(userId: number | null): number | null {
   const { conversations } = useServices()
   const id = useStore(conversations.state, () =>
-    userId === null ? undefined : conversations.withPeer(userId)?.id,
+    userId === null ? undefined : conversations.withPeer(userId)?.conversation.id,
   )
   return id ?? null
 }
 
-function Account() {
-  const { account } = useServices()
+function Account({ onOpen }: { onOpen(overlay: Overlay): void }) {
   const me = useMe()
-  const [error, setError] = useState<string | null>(null)
-
-  async function logout() {
-    setError(null)
-    try {
-      await account.logout()
-    } catch (cause) {
-      setError(`You are still logged in. ${cause instanceof Error ? cause.message : ''}`)
-    }
+  const [menu, setMenu] = useState<Origin | null>(null)
+  const open = (overlay: Overlay) => () => {
+    setMenu(null)
+    onOpen(overlay)
   }
-
   return (
     <header className={styles.account}>
-      <Avatar id={me.id} name={me.username} small />
+      <Avatar id={me.id} name={me.name} small />
       <p className={`${styles.username} one-line`} dir="auto">
-        {me.username}
+        {me.name}
       </p>
-      <IconButton label="Log out" onClick={logout}>
-        <LogOut size={18} />
+      <IconButton label={t('New group')} onClick={() => onOpen('group')}>
+        <Users size={18} />
       </IconButton>
-      {error !== null && (
-        <p className={styles.error} role="alert">
-          {error}
-        </p>
+      <IconButton
+        label={t('Menu')}
+        aria-haspopup="menu"
+        onClick={(event) => setMenu(originOf(event.currentTarget))}
+      >
+        <MenuIcon size={18} />
+      </IconButton>
+      {menu && (
+        <Menu label={t('Menu')} origin={menu} onClose={() => setMenu(null)}>
+          <MenuItem icon={<Users size={17} />} onPick={open('group')}>
+            {t('New group')}
+          </MenuItem>
+          <MenuItem icon={<SettingsIcon size={17} />} onPick={open('settings')}>
+            {t('Settings')}
+          </MenuItem>
+          <MenuItem icon={<Keyboard size={17} />} onPick={open('shortcuts')}>
+            {t('Keyboard shortcuts')}
+          </MenuItem>
+        </Menu>
       )}
     </header>
   )
@@ -102,10 +156,10 @@ function Account() {
 function TitleBadge() {
   const { conversations } = useServices()
   const unread = useStore(conversations.state, ({ list }) =>
-    list.reduce((sum, entry) => sum + entry.unread, 0),
+    list.reduce((sum, entry) => sum + (isMuted(entry) || !entry.me.listed ? 0 : entry.me.unread), 0),
   )
   useEffect(() => {
-    document.title = unread > 0 ? `(${unread}) Chat` : 'Chat'
+    document.title = unread > 0 ? `(${unread}) ${t('Chat')}` : t('Chat')
   }, [unread])
   return null
 }
@@ -118,4 +172,10 @@ function Announcer() {
       {text}
     </p>
   )
+}
+
+function Toasts() {
+  const { toasts } = useServices()
+  const { toasts: shown } = useStore(toasts.state)
+  return <Toaster toasts={shown} onDismiss={toasts.dismiss} />
 }

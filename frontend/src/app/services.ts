@@ -1,105 +1,207 @@
 import { ApiError, createApi } from '../api/client'
-import type { User } from '../api/types'
-import { createConnection } from '../realtime/connection'
+import type { User } from '../api/protocol'
+import { createConnection, Disconnected, Refused } from '../realtime/connection'
+import { createLocal, type Local } from '../storage/local'
+import { createActions } from '../stores/actions'
 import { createAnnouncer } from '../stores/announcer'
 import { createChat } from '../stores/chat'
 import type { Services } from '../stores/context'
-import { createConversationsStore } from '../stores/conversations'
+import { createConversations } from '../stores/conversations'
 import { createDrafts } from '../stores/drafts'
-import { createMessagesStore } from '../stores/messages'
-import { createOutbox } from '../stores/outbox'
+import { createLive } from '../stores/live'
+import { createMembers } from '../stores/members'
+import { createOutbox, type Trouble } from '../stores/outbox'
 import { createPeople } from '../stores/people'
-import { createReadMarks } from '../stores/readMarks'
-import { createSessionStore } from '../stores/session'
+import { createPreferences } from '../stores/preferences'
+import { createQuotes } from '../stores/quotes'
+import { createSessionStore, lastUser } from '../stores/session'
+import { createThreads } from '../stores/threads'
+import { createToasts } from '../stores/toasts'
+import { notify } from './notify'
 
-type TabMessage = 'login' | 'logout'
+type TabMessage = 'login' | 'logout' | 'outbox'
+
+/** Refusals that are not about the message: it is sent again. */
+const PASSING = new Set(['rate_limited', 'busy', 'unavailable', 'internal'])
+const PATIENCE_MS = 1_000
+
+function trouble(error: unknown): Trouble {
+  if (error instanceof Refused)
+    return PASSING.has(error.code)
+      ? { again: error.retryAfterMs ?? PATIENCE_MS }
+      : { again: null, detail: error.message }
+  if (error instanceof Disconnected) return { again: 'later' }
+  return { again: null, detail: error instanceof Error ? error.message : String(error) }
+}
 
 /** Builds everything once and ties it together. */
 export function createServices(): Services {
   const api = createApi(() => connection.dispatch({ type: 'unauthorized' }))
   const session = createSessionStore()
-  const conversations = createConversationsStore()
-  const messages = createMessagesStore()
-  const outbox = createOutbox()
-  const people = createPeople(api)
-  const announcer = createAnnouncer()
+  const preferences = createPreferences(localStorage)
+  const conversations = createConversations()
+  const threads = createThreads()
   const drafts = createDrafts()
-  const readMarks = createReadMarks(localStorage)
-  const tabs = new BroadcastChannel('chat.session')
+  const live = createLive()
+  const announcer = createAnnouncer()
+  const toasts = createToasts()
+  const tabs = new BroadcastChannel('chat')
+  let local: Local | null = null
 
   const connection = createConnection({
     onFrame: (frame) => chat.frame(frame),
-    onDrop: (code) => chat.dropped(code),
-    sync: () => chat.sync(),
+    async resume(hello) {
+      if (hello.user === userId()) return chat.resume(hello)
+      // Somebody else logged in with this browser meanwhile.
+      void check()
+      throw new Disconnected()
+    },
   })
+  const people = createPeople(async (id) => (await connection.ask('user', { user: id })).user)
+  const outbox = createOutbox({
+    post: (send) =>
+      connection.write('post', {
+        key: send.key,
+        to: send.to,
+        text: send.text,
+        ...(send.replyTo !== null && { reply_to: send.replyTo }),
+        ...(send.mentions.length > 0 && { mentions: send.mentions }),
+      }),
+    trouble,
+    isLive: () => connection.state.getState().name === 'live',
+    async exclusively(work) {
+      await navigator.locks.request(`chat.outbox.${userId()}`, work)
+    },
+    changed: () => tabs.postMessage('outbox' satisfies TabMessage),
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  })
+  const quotes = createQuotes((conversation, id) =>
+    connection.ask('history', { conversation, before: id + 1, limit: 1 }),
+  )
+  const members = createMembers((conversation, after) =>
+    connection.ask('members', { conversation, limit: 100, ...(after !== null && { after }) }),
+  )
   const chat = createChat({
-    api,
+    connection,
     conversations,
-    messages,
+    threads,
     outbox,
     people,
-    readMarks,
+    live,
+    quotes,
     announcer,
-    transmit: connection.send,
-    suspect: () => connection.dispatch({ type: 'suspect' }),
+    notify: (entry, message) => notify(preferences, people, entry, message),
   })
+  const actions = createActions({ connection, threads, toasts })
 
-  function begin(user: User) {
-    chat.begin(user)
+  const userId = () => {
+    const now = session.getState()
+    return now.status === 'active' ? now.user.id : 0
+  }
+
+  async function begin(user: User) {
+    const mine = createLocal(user.id)
+    local = mine
+    lastUser.set(user)
+    await Promise.all([chat.begin(user, mine), outbox.begin(mine), drafts.begin(mine)])
+    if (local !== mine) return
     session.setState({ status: 'active', user }, true)
     connection.dispatch({ type: 'start', online: navigator.onLine })
   }
 
-  function end(notice: string | null) {
+  /** The login is over. Only who logs out has nothing left on the device. */
+  async function end(notice: string | null, forGood: boolean) {
+    const old = local
+    local = null
     connection.dispatch({ type: 'stop' })
+    if (!forGood) {
+      drafts.save()
+      chat.save()
+    }
     chat.end()
-    drafts.reset()
+    quotes.reset()
+    members.reset()
+    outbox.end()
+    drafts.end()
+    if (forGood) lastUser.set(null)
     session.setState({ status: 'anonymous', notice }, true)
+    if (forGood) await old?.clear()
+    await old?.close()
   }
 
+  let checking = false
   async function check() {
+    if (checking) return
+    checking = true
     try {
       const { user } = await api.session()
+      const known: User = { id: user.id, name: user.username }
       const now = session.getState()
       if (now.status === 'active') {
-        if (now.user.id === user.id) return
-        end(null)
+        if (now.user.id === known.id) return
+        await end(null, false)
       }
-      begin(user)
+      await begin(known)
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) end(null)
-      else if (session.getState().status !== 'active') session.setState({ status: 'unreachable' }, true)
+      const now = session.getState()
+      if (error instanceof ApiError && error.status === 401) await end(null, false)
+      else if (now.status !== 'active') {
+        // Without a network, what the device remembers is there to be read and written on.
+        const last = lastUser.get()
+        if (last) await begin(last)
+        else session.setState({ status: 'unreachable' }, true)
+      }
+    } finally {
+      checking = false
     }
   }
 
-  connection.state.subscribe((state) => {
-    if (state.name === 'expired') end('Your session has ended. Log in again.')
-    else if (state.name === 'live') chat.flush()
+  connection.state.subscribe((state, before) => {
+    if (state.name === 'stopped' && state.reason === 'expired')
+      void end('Your session has ended. Log in again.', false)
+    if (state.name === 'live') {
+      chat.wentLive()
+      void outbox.flush()
+    }
+    if (before.name === 'live') live.disconnected()
   })
   tabs.onmessage = ({ data }: MessageEvent<TabMessage>) => {
-    if (data === 'login') check()
-    else if (data === 'logout') end(null)
+    if (data === 'login') void check()
+    else if (data === 'logout') void end(null, true)
+    else void outbox.reload()
   }
-  addEventListener('storage', (event) => readMarks.reloadIf(event.key) && chat.marksChanged())
+  const keep = () => {
+    drafts.save()
+    chat.save()
+  }
+  addEventListener('pagehide', keep)
+  document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && keep())
+  preferences.begin()
   connection.watchBrowser()
-  check()
+  void check()
 
   return {
     api,
     session,
-    conversations,
-    messages,
-    outbox,
-    people,
-    announcer,
-    drafts,
-    chat,
+    preferences,
     connection,
+    conversations,
+    threads,
+    outbox,
+    drafts,
+    quotes,
+    members,
+    people,
+    live,
+    announcer,
+    toasts,
+    chat,
+    actions,
     account: {
       check,
       async login(username, password) {
         const { user } = await api.login(username, password)
-        begin(user)
+        await begin({ id: user.id, name: user.username })
         tabs.postMessage('login' satisfies TabMessage)
       },
       async logout() {
@@ -107,8 +209,8 @@ export function createServices(): Services {
           // Without a session there is nothing left to end.
           if (!(error instanceof ApiError && error.status === 401)) throw error
         })
-        end(null)
         tabs.postMessage('logout' satisfies TabMessage)
+        await end(null, true)
       },
     },
   }

@@ -7,7 +7,3 @@ test('full jitter: from nothing to a ceiling that doubles and is capped', () => 
   expect(backoff(3, 1)).toBe(BASE_MS * 8)
   expect(backoff(50, 1)).toBe(CAP_MS)
 })
-
-test('a floor is added, never jittered away', () => {
-  expect(backoff(0, 0, 10_000)).toBe(10_000)
-})

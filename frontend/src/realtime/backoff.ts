@@ -2,7 +2,6 @@ export const BASE_MS = 500
 export const CAP_MS = 30_000
 
 /** Full jitter: anywhere from nothing to the ceiling, so that a crowd does not come back as one wave. */
-export function backoff(attempt: number, random: number, floorMs = 0): number {
-  const ceiling = Math.min(CAP_MS, BASE_MS * 2 ** Math.min(attempt, 10))
-  return floorMs + Math.round(random * ceiling)
+export function backoff(attempt: number, random: number): number {
+  return Math.round(random * Math.min(CAP_MS, BASE_MS * 2 ** Math.min(attempt, 10)))
 }

@@ -1,4 +1,5 @@
 import { createStore } from 'zustand/vanilla'
+import { t } from '../lib/i18n'
 
 const COALESCE_MS = 1_000
 
@@ -10,7 +11,7 @@ export function createAnnouncer() {
 
   function speak() {
     timer = undefined
-    const text = waiting.length === 1 ? (waiting[0] as string) : `${waiting.length} new messages`
+    const text = waiting.length === 1 ? (waiting[0] as string) : t('{count} new messages', { count: waiting.length })
     waiting = []
     // The same sentence twice is no change to the region, so it would stay silent.
     state.setState({ text: text === state.getState().text ? `${text}\u00a0` : text })
@@ -20,7 +21,7 @@ export function createAnnouncer() {
     state,
     newMessage(from: string, content: string) {
       const short = content.length > 120 ? `${content.slice(0, 120)}…` : content
-      waiting.push(`New message from ${from}: ${short}`)
+      waiting.push(t('New message from {name}: {text}', { name: from, text: short }))
       if (timer === undefined) timer = setTimeout(speak, COALESCE_MS)
     },
   }

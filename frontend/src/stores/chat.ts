@@ -1,327 +1,623 @@
-import { type Api, ApiError, PAGE_SIZE } from '../api/client'
-import type { Conversation, Message, User } from '../api/types'
-import type { SendFrame, ServerFrame } from '../realtime/codec'
+import type { Entry, Event, Hello, LogId, Message, ServerFrame, User } from '../api/protocol'
+import { type Connection, Disconnected, Refused } from '../realtime/connection'
+import type { Local, SavedTail, Snapshot } from '../storage/local'
 import type { Announcer } from './announcer'
-import type { ConversationsStore } from './conversations'
-import type { MessagesStore } from './messages'
-import { matchEcho, type Outbox, type PendingSend, reconcile, sameTarget, type Target } from './outbox'
+import { applyToEntry, applyToRanges, isNext, withoutRole } from './applyEvent'
+import { type Conversations, isMuted, peersOf } from './conversations'
+import type { Live } from './live'
+import type { Outbox, Target } from './outbox'
 import type { People } from './people'
-import type { ReadMarks } from './readMarks'
-import { follows, LOADING, newestId, refreshed, withLatest, withLive, withNewer, withOlder } from './thread'
+import type { Quotes } from './quotes'
+import { firstId, lastId, type Page, rangeWith, tailOf } from './ranges'
+import { LOADING, loaded, shownRange, type Thread, type Threads, trimmed } from './threads'
 
-const ECHO_TIMEOUT_MS = 10_000
-const LIST_DELAY_MS = 100
-const CLOSE_TOO_LARGE = 1009
+export const PAGE_SIZE = 50
+const INBOX_PAGE = 50
+/** More missed events than this, and a thread is loaded afresh instead. */
+const WORTH_RESUMING = 500
+const SAVE_MS = 1_000
+const MARK_MS = 1_000
 
-interface Parts {
-  api: Api
-  conversations: ConversationsStore
-  messages: MessagesStore
+export interface ChatParts {
+  connection: Pick<Connection, 'ask' | 'tell' | 'offers' | 'probe'>
+  conversations: Conversations
+  threads: Threads
   outbox: Outbox
   people: People
-  readMarks: ReadMarks
+  live: Live
+  quotes: Pick<Quotes, 'event'>
   announcer: Announcer
-  /** Hands a frame to a live socket; false when there is none. */
-  transmit(frame: SendFrame): boolean
-  /** The socket does not answer. */
-  suspect(): void
+  /** Somebody else wrote, in what is not in front of the reader's eyes. */
+  notify(entry: Entry, message: Message): void
 }
 
-const isFull = (page: readonly Message[]) => page.length >= PAGE_SIZE
-
-/** Where the API, the socket and the stores meet: everything that is more than one store's own affair. */
-export function createChat(parts: Parts) {
-  const { api, conversations, messages, outbox, people, readMarks, announcer } = parts
+/** Where the socket and the stores meet: everything that is more than one store's own affair. */
+export function createChat(parts: ChatParts) {
+  const { connection, conversations, threads, outbox, people, live, announcer } = parts
   let me: User | null = null
+  let local: Local | null = null
   /** The thread on screen, and the one whose end is in front of the reader's eyes. */
   let open: number | null = null
   let viewing: number | null = null
   /** Answers that belong to a session that is over are dropped. */
   let generation = 0
-  let listRun = 0
-  let listShown = 0
-  let listTimer: ReturnType<typeof setTimeout> | undefined
+  /** The place in one's own log; null before the first list was loaded. */
+  let cursor: number | null = null
+  let blocked: ReadonlySet<number> = new Set()
+  const fetching = new Map<number, Promise<void>>()
+  let saveTimer: ReturnType<typeof setTimeout> | undefined
+  let markTimer: ReturnType<typeof setTimeout> | undefined
+  const marks = { read: new Map<number, number>(), delivered: new Map<number, number>() }
+  let watched = ''
 
-  // --- Reading ---
+  const myId = () => me?.id ?? 0
 
-  function applyList(list: readonly Conversation[]) {
-    people.learn(list.flatMap((entry) => (entry.peer ? [entry.peer] : [])))
-    conversations.loaded(
-      list.map((entry) => {
-        const mark = readMarks.get(entry.id)
-        const newest = entry.last_message?.id ?? 0
-        return mark > 0 ? { ...entry, unread: Math.min(entry.unread, Math.max(0, newest - mark)) } : entry
-      }),
-    )
-    for (const entry of list) if (entry.peer) outbox.retarget(entry.peer.id, entry.id)
+  // --- What the device remembers ---
+
+  function saveSoon() {
+    saveTimer ??= setTimeout(save, SAVE_MS)
   }
 
-  /** Always asks anew: an answer on its way may be older than the socket, and miss what came between. */
+  function save() {
+    clearTimeout(saveTimer)
+    saveTimer = undefined
+    if (!local || cursor === null) return
+    const tails: SavedTail[] = []
+    for (const id of [...threads.ids()].reverse()) {
+      const thread = threads.get(id)
+      const tail = thread?.status === 'ready' ? tailOf(thread.ranges) : undefined
+      if (!thread || !tail) continue
+      const { items, atStart } = tail
+      tails.push({ conversation: id, items, atStart, through: thread.through })
+    }
+    for (const tail of unopened.values()) if (!threads.get(tail.conversation)) tails.push(tail)
+    const names = Object.entries(people.state.getState().names)
+    const snapshot: Snapshot = {
+      meta: { cursor, blocked: [...blocked], names: names.map(([id, name]) => [Number(id), name]) },
+      entries: [...conversations.list()],
+      tails,
+    }
+    void local.save(snapshot)
+  }
+
+  /** Remembered pages of threads that were not opened since the page was loaded. */
+  const unopened = new Map<number, SavedTail>()
+
+  function remember(snapshot: Snapshot) {
+    if (!snapshot.meta) return
+    cursor = snapshot.meta.cursor
+    blocked = new Set(snapshot.meta.blocked)
+    people.learn(snapshot.meta.names.map(([id, name]) => ({ id, name })))
+    conversations.page(snapshot.entries, null)
+    for (const tail of snapshot.tails) unopened.set(tail.conversation, tail)
+  }
+
+  /** A remembered page is good for looking at; what it missed since is resumed, or it is loaded afresh. */
+  function revive(id: number) {
+    const tail = unopened.get(id)
+    unopened.delete(id)
+    if (!tail || threads.get(id)?.status !== 'loading') return
+    const { items, atStart, through } = tail
+    threads.set(id, { ...LOADING, status: 'ready', ranges: [{ items, atStart, atEnd: true }], through })
+  }
+
+  // --- Lists ---
+
+  function learn(entries: readonly Entry[]) {
+    people.learn(peersOf(entries))
+  }
+
+  /** The first pages, until nothing on one is news. */
   async function loadList(): Promise<void> {
     const mine = generation
-    listRun += 1
-    const run = listRun
-    try {
-      const list = await api.conversations(me?.id ?? 0)
-      // Answers may overtake each other; an older one says nothing new.
-      if (mine === generation && run > listShown) {
-        listShown = run
-        applyList(list)
-      }
-    } catch (error) {
-      if (mine === generation) conversations.failed()
-      throw error
+    const known = new Map(conversations.list().map((entry) => [entry.conversation.id, entry]))
+    const fresh: Entry[] = []
+    let after: string | undefined
+    for (;;) {
+      const page = await connection.ask('inbox', { limit: INBOX_PAGE, ...(after && { after }) })
+      if (mine !== generation) return
+      learn(page.entries)
+      fresh.push(...page.entries)
+      after = page.next
+      const news = page.entries.some((entry) => known.get(entry.conversation.id)?.head !== entry.head)
+      if (!after || known.size === 0 || !news) break
     }
+    // What lies beyond was not touched since.
+    const edge = fresh.at(-1)
+    const beyond = after
+      ? conversations.list().filter((entry) => edge && entry.at < edge.at && !fresh.includes(entry))
+      : []
+    conversations.replace([...fresh, ...beyond], after ?? null)
+    watch()
+    saveSoon()
   }
 
-  /** Once for however many frames ask for it together. */
-  function loadListSoon() {
-    if (listTimer !== undefined) return
-    listTimer = setTimeout(() => {
-      listTimer = undefined
-      if (me) loadList().catch(parts.suspect)
-    }, LIST_DELAY_MS)
+  async function loadMore(): Promise<void> {
+    const { next } = conversations.state.getState()
+    if (next === null) return
+    const mine = generation
+    const page = await connection.ask('inbox', { limit: INBOX_PAGE, after: next })
+    if (mine !== generation) return
+    learn(page.entries)
+    conversations.page(page.entries, page.next ?? null)
+    watch()
   }
+
+  /** One conversation as the server has it now; once for however many ask. */
+  function fetchEntry(id: number): Promise<void> {
+    const under = fetching.get(id)
+    if (under) return under
+    const mine = generation
+    const run = connection
+      .ask('conversation', { conversation: id })
+      .then(
+        ({ entry }) => {
+          if (mine !== generation) return
+          learn([entry])
+          conversations.set(entry)
+          watch()
+          saveSoon()
+        },
+        (error) => {
+          if (mine !== generation) return
+          if (error instanceof Refused && error.code === 'not_found') conversations.remove(id)
+        },
+      )
+      .finally(() => fetching.delete(id))
+    fetching.set(id, run)
+    return run
+  }
+
+  /** Whom one wants to see come and go: the other ones of direct conversations. */
+  function watch() {
+    if (!connection.offers('presence')) return
+    const users = conversations
+      .list()
+      .flatMap((entry) => (entry.peer && entry.me.listed ? [entry.peer.id] : []))
+      .slice(0, 500)
+    const wanted = users.join()
+    if (wanted === watched) return
+    watched = wanted
+    connection.ask('presence', { users }).catch(() => {})
+  }
+
+  // --- After a gap in the connection ---
+
+  async function resume(hello: Hello): Promise<void> {
+    watched = ''
+    const mine = generation
+    if (cursor === null) {
+      const { user } = await connection.ask('heads', { limit: 1 })
+      if (mine !== generation) return
+      cursor = user
+      void learnBlocked()
+    } else {
+      await connection.ask('resume', { logs: [{ log: { user: myId() }, after: cursor }] })
+    }
+    await loadList()
+    if (mine !== generation) return
+    const logs: { log: LogId; after: number }[] = []
+    for (const id of threads.ids()) {
+      const thread = threads.get(id)
+      const entry = conversations.get(id)
+      if (!thread || thread.status !== 'ready' || !entry) continue
+      if (thread.through >= entry.head) continue
+      if (thread.through > 0 && entry.head - thread.through <= WORTH_RESUMING)
+        logs.push({ log: { conversation: id }, after: thread.through })
+      else if (id !== open) threads.remove(id)
+    }
+    for (let at = 0; at < logs.length; at += hello.limits.cursors)
+      await connection.ask('resume', { logs: logs.slice(at, at + hello.limits.cursors) })
+    if (open !== null && mine === generation) await refresh(open)
+  }
+
+  /** The thread on screen has to be right: what cannot be resumed is loaded again. */
+  async function refresh(id: number) {
+    const thread = threads.get(id)
+    const head = conversations.get(id)?.head ?? 0
+    const tail = thread && tailOf(thread.ranges)
+    if (thread?.status === 'ready' && tail && thread.through > 0 && head - thread.through <= WORTH_RESUMING)
+      return
+    await loadLatest(id)
+  }
+
+  /** Whom one has blocked stands in one's own log alone. */
+  async function learnBlocked() {
+    const mine = generation
+    const found = new Set(blocked)
+    let after = 0
+    for (;;) {
+      const page = await connection.ask('log', { log: { user: myId() }, after, limit: 100 }).catch(() => null)
+      if (!page || mine !== generation) return
+      for (const event of page.events)
+        if (event.kind === 'blocked') event.on ? found.add(event.user) : found.delete(event.user)
+      const last = page.events.at(-1)?.seq ?? page.resync
+      if (last === undefined || last >= page.head) break
+      after = last
+    }
+    setBlocked(found)
+  }
+
+  const blockedListeners = new Set<() => void>()
+  function setBlocked(users: ReadonlySet<number>) {
+    blocked = users
+    for (const listener of blockedListeners) listener()
+    saveSoon()
+  }
+
+  // --- Pages of messages ---
+
+  /** A page may have been read before what came while it was on its way: that is applied to it afterwards. */
+  interface UnderWay {
+    id: number
+    events: [Event, string | undefined][]
+  }
+  const loads = new Set<UnderWay>()
 
   /** Runs one page load; its failure belongs to the thread and is shown there. */
   async function load(
     id: number,
-    at: { before?: number; after?: number },
-    done: (page: Message[]) => void,
-    failed: (error: ApiError) => void,
+    at: { before?: number; after?: number; limit?: number },
+    done: (messages: readonly Message[], full: boolean) => void,
+    failed: (missing: boolean) => void,
   ): Promise<void> {
     const mine = generation
+    const limit = at.limit ?? PAGE_SIZE
+    const underWay: UnderWay = { id, events: [] }
+    loads.add(underWay)
     try {
-      const page = await api.messages(id, at)
-      if (mine === generation) done(page)
+      const { messages } = await connection.ask('history', { conversation: id, ...at, limit })
+      if (mine !== generation) return
+      done(messages, messages.length >= limit)
+      threads.update(id, (thread) => {
+        const apply = (ranges: Thread['ranges'], [event, sendKey]: [Event, string | undefined]) =>
+          applyToRanges(ranges, event, myId(), sendKey)
+        return { ...thread, ranges: underWay.events.reduce(apply, thread.ranges) }
+      })
+      saveSoon()
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error
-      if (mine === generation) failed(error)
-      // Not there is an answer; no answer is for the caller to know.
-      if (error.status !== 404) throw error
+      if (mine !== generation) return
+      failed(error instanceof Refused && error.code === 'not_found')
+      if (error instanceof Disconnected) throw error
+    } finally {
+      loads.delete(underWay)
     }
   }
 
-  const missingOr = (error: ApiError) => (error.status === 404 ? 'missing' : 'error')
+  function page(messages: readonly Message[], more: Partial<Page>): Page {
+    return { items: messages, atStart: false, atEnd: false, ...more }
+  }
 
-  function refresh(id: number): Promise<void> {
-    if (!messages.get(id)) messages.set(id, LOADING)
-    return load(
+  async function loadLatest(id: number): Promise<void> {
+    const through = conversations.get(id)?.head ?? 0
+    await load(
       id,
       {},
-      (page) => messages.update(id, (thread) => refreshed(thread, page, isFull(page))),
-      (error) =>
-        messages.update(id, (thread) =>
-          thread.status === 'ready' && error.status !== 404
+      (messages, full) =>
+        threads.update(id, (thread) => {
+          const next = loaded(thread, page(messages, { atStart: !full, atEnd: true }), 'end')
+          // Older runs may have missed edits: they are loaded again when somebody goes there.
+          const tail = tailOf(next.ranges)
+          return { ...next, ranges: tail ? [tail] : next.ranges, through: Math.max(next.through, through) }
+        }),
+      (missing) =>
+        threads.update(id, (thread) =>
+          thread.status === 'ready' && !missing
             ? thread
-            : { ...thread, status: missingOr(error) },
+            : { ...thread, status: missing ? 'missing' : 'error' },
         ),
     )
   }
 
-  /** Afresh from the end, whatever was loaded. */
-  function loadLatest(id: number): Promise<void> {
-    return load(
-      id,
-      {},
-      (page) => messages.update(id, (thread) => withLatest(thread, page, isFull(page))),
-      (error) => messages.update(id, (thread) => ({ ...thread, status: missingOr(error) })),
-    )
-  }
-
-  async function loadOlder(id: number) {
-    const thread = messages.get(id)
-    const first = thread?.items[0]
-    if (!thread?.hasOlder || thread.older === 'loading' || !first) return
-    messages.set(id, { ...thread, older: 'loading' })
+  async function loadOlder(id: number): Promise<void> {
+    const thread = threads.get(id)
+    const shown = shownRange(thread)
+    if (!thread || !shown || shown.atStart || thread.older === 'loading' || shown.items.length === 0) return
+    threads.set(id, { ...thread, older: 'loading' })
+    const before = firstId(shown)
     await load(
       id,
-      { before: first.id },
-      (page) => messages.update(id, (now) => withOlder(now, page, isFull(page))),
-      () => messages.update(id, (now) => ({ ...now, older: 'error' })),
+      { before },
+      (messages, full) =>
+        threads.update(id, (now) => trimmed(loaded(now, page(messages, { atStart: !full, before })), 'old')),
+      () => threads.update(id, (now) => ({ ...now, older: 'error' })),
     ).catch(() => {})
   }
 
-  async function loadNewer(id: number) {
-    const thread = messages.get(id)
-    if (!thread?.hasNewer || thread.newer === 'loading') return
-    messages.set(id, { ...thread, newer: 'loading' })
+  async function loadNewer(id: number): Promise<void> {
+    const thread = threads.get(id)
+    const shown = shownRange(thread)
+    if (!thread || !shown || shown.atEnd || thread.newer === 'loading' || shown.items.length === 0) return
+    threads.set(id, { ...thread, newer: 'loading' })
+    const after = lastId(shown)
     await load(
       id,
-      { after: newestId(thread) },
-      (page) => messages.update(id, (now) => withNewer(now, page, isFull(page))),
-      () => messages.update(id, (now) => ({ ...now, newer: 'error' })),
+      { after },
+      (messages, full) =>
+        threads.update(id, (now) => trimmed(loaded(now, page(messages, { atEnd: !full, after })), 'new')),
+      () => threads.update(id, (now) => ({ ...now, newer: 'error' })),
     ).catch(() => {})
   }
 
-  // --- Sending ---
-
-  const lastKnown = (id: number) =>
-    Math.max(newestId(messages.get(id)), conversations.get(id)?.last_message?.id ?? 0)
-
-  function transmit(send: PendingSend): boolean {
-    const conversationId = 'conversationId' in send.target ? send.target.conversationId : null
-    const to = 'userId' in send.target ? send.target.userId : conversations.get(conversationId ?? 0)?.peer?.id
-    const frame = { to: to ?? null, conversation_id: conversationId, content: send.content, ref: send.ref }
-    if (!parts.transmit(frame)) return false
-    outbox.patch(send.id, {
-      status: 'sending',
-      floor: conversationId === null ? 0 : lastKnown(conversationId),
-    })
-    setTimeout(() => {
-      const now = outbox.get().find((other) => other.id === send.id)
-      if (now?.status === 'sending' && now.ref === send.ref) parts.suspect()
-    }, ECHO_TIMEOUT_MS)
-    return true
-  }
-
-  function flush() {
-    for (const send of outbox.get()) if (send.status === 'queued' && !transmit(send)) return
-  }
-
-  /** What was under way when a socket dropped is looked for in the history. */
-  async function settleUnknown() {
-    const mine = generation
-    const unknown = outbox.get().filter((send) => send.status === 'unknown')
-    const targets = unknown
-      .map((send) => send.target)
-      .filter((target, index, all) => all.findIndex((other) => sameTarget(target, other)) === index)
-    for (const target of targets) {
-      const sends = unknown.filter((send) => sameTarget(send.target, target))
-      const floor = Math.min(...sends.map((send) => send.floor))
-      let history: Message[] = []
-      if ('conversationId' in target) {
-        const at = floor > 0 ? { after: floor } : {}
-        const take = (page: Message[]) => {
-          history = page
-        }
-        await load(target.conversationId, at, take, () => {})
-      }
-      if (mine !== generation) return
-      const thread = 'conversationId' in target ? messages.get(target.conversationId) : undefined
-      const claimed = new Set(thread?.items.filter((m) => m.sendId !== undefined).map((m) => m.id))
-      outbox.put(reconcile(outbox.get(), target, history, me?.id ?? 0, claimed).sends)
+  /** Shows a message, wherever it is; false when there is none. */
+  async function jumpTo(id: number, message: number): Promise<boolean> {
+    threads.touch(id)
+    const thread = threads.get(id) as Thread
+    if (rangeWith(thread.ranges, message)?.items.some((item) => item.id === message)) {
+      threads.set(id, { ...thread, focus: message, older: 'idle', newer: 'idle' })
+      return true
     }
+    const found: { page: Page | null } = { page: null }
+    const half = PAGE_SIZE / 2
+    const older = load(
+      id,
+      { before: message + 1, limit: half },
+      (messages, full) => {
+        found.page = page(messages, { atStart: !full })
+      },
+      () => {},
+    )
+    await older.catch(() => {})
+    if (found.page?.items.at(-1)?.id !== message) return false
+    await load(
+      id,
+      { after: message, limit: half },
+      (messages, full) => {
+        const { items, atStart } = found.page as Page
+        const around = page([...items, ...messages], { atStart, atEnd: !full })
+        threads.update(id, (now) => ({ ...loaded(now, around, message), older: 'idle', newer: 'idle' }))
+      },
+      () => {},
+    ).catch(() => {})
+    return rangeWith(threads.get(id)?.ranges ?? [], message) !== undefined
+  }
+
+  async function showLatest(id: number): Promise<void> {
+    const thread = threads.get(id)
+    if (!thread) return
+    if (tailOf(thread.ranges)) threads.set(id, { ...thread, focus: 'end', older: 'idle', newer: 'idle' })
+    else await loadLatest(id).catch(() => {})
   }
 
   // --- What the socket brings ---
 
-  function peerOf(conversationId: number): number | null | undefined {
-    const entry = conversations.get(conversationId)
-    return entry ? (entry.peer?.id ?? null) : undefined
-  }
+  const isHere = (entry: Entry | undefined, conversation: number) => (to: Target) =>
+    'conversation' in to ? to.conversation === conversation : entry?.conversation.pair?.includes(to.user) === true
 
-  async function receive(message: Message) {
-    const id = message.conversation_id
-    const own = message.sender_id === me?.id
-    const echoed = own ? matchEcho(outbox.get(), message, peerOf(id)) : undefined
-    const peerId = echoed && 'userId' in echoed.target ? echoed.target.userId : null
+  function conversationEvent(id: number, event: Event) {
+    let entry = conversations.get(id)
+    const next = entry ? isNext(entry, event.seq) : null
+    if (entry && next) {
+      const before = entry
+      entry = applyToEntry(entry, event, myId())
+      // Whom one has blocked neither counts nor rings.
+      if (event.kind === 'posted' && blocked.has(event.message.sender ?? 0))
+        entry = { ...entry, me: { ...entry.me, unread: before.me.unread } }
+      conversations.set(entry)
+    } else if (next === null) void fetchEntry(id)
 
-    if (!conversations.message(message, !own && viewing !== id)) {
-      if (peerId !== null) {
-        const username = people.state.getState().names[peerId]
-        if (username !== undefined) conversations.started({ id: peerId, username }, message)
+    let sendKey: string | undefined
+    if (event.kind === 'posted') {
+      const { message } = event
+      if (message.sender === myId()) {
+        const paired = isHere(entry, id)
+        const alone = (to: Target) => !entry && 'user' in to
+        sendKey = outbox.arrives(message, (to) => paired(to) || alone(to))
+      } else {
+        if (message.sender !== null) live.stopped(id, message.sender)
+        if (next !== false) arrived(id, entry, message)
       }
-      // Its title, peer and unread count are the server's to tell.
-      loadListSoon()
     }
-    if (peerId !== null) {
-      outbox.retarget(peerId, id)
-      if (!messages.get(id)) messages.set(id, LOADING)
-      refresh(id).catch(parts.suspect)
-    }
-    if (own || viewing === id) markRead(id, message.id)
-    if (!own) announce(message)
-
-    const thread = messages.get(id)
-    if (thread && !follows(thread, message)) await refresh(id).catch(parts.suspect)
-    else messages.update(id, (now) => withLive(now, echoed ? { ...message, sendId: echoed.id } : message))
-    if (echoed) outbox.remove(echoed.id)
+    parts.quotes.event(id, event)
+    for (const load of loads) if (load.id === id) load.events.push([event, sendKey])
+    const thread = threads.get(id)
+    if (thread) {
+      const ranges = applyToRanges(thread.ranges, event, myId(), sendKey)
+      const through = event.seq === thread.through + 1 ? event.seq : thread.through
+      threads.set(id, { ...thread, ranges, through })
+    } else unopened.delete(id)
+    if (event.kind === 'posted' && viewing === id) markRead(id)
+    saveSoon()
   }
 
-  function announce(message: Message) {
-    const name = people.state.getState().names[message.sender_id]
-    if (name === undefined) people.ask(message.sender_id)
-    announcer.newMessage(name ?? 'someone', message.content)
+  function arrived(id: number, entry: Entry | undefined, message: Message) {
+    mark('delivered', id, message.id)
+    if (message.sender === null || blocked.has(message.sender)) return
+    const name = people.name(message.sender)
+    if (name === undefined) people.ask(message.sender)
+    if (entry && isMuted(entry) && !message.mentions.includes(myId())) return
+    announcer.newMessage(name ?? 'someone', message.text ?? '')
+    if (entry && viewing !== id) parts.notify(entry, message)
   }
 
-  function markRead(id: number, messageId: number) {
-    if (readMarks.advance(id, messageId) || conversations.get(id)?.unread) conversations.read(id)
+  function userEvent(event: Event) {
+    if (cursor !== null && event.seq <= cursor) return
+    cursor = event.seq
+    saveSoon()
+    switch (event.kind) {
+      case 'added':
+        void fetchEntry(event.conversation)
+        return
+      case 'removed':
+        return conversations.update(event.conversation, (entry) => ({ ...entry, me: withoutRole(entry.me) }))
+      case 'hid':
+        conversations.update(event.conversation, (entry) => ({
+          ...entry,
+          me: { ...entry.me, listed: (entry.last?.id ?? 0) > event.through, unread: 0 },
+        }))
+        if (open === event.conversation) threads.set(event.conversation, LOADING)
+        else threads.remove(event.conversation)
+        unopened.delete(event.conversation)
+        return
+      case 'muted':
+        return conversations.update(event.conversation, (entry) => {
+          const { muted_until: _, ...rest } = entry.me
+          return { ...entry, me: { ...rest, ...(event.until !== undefined && { muted_until: event.until }) } }
+        })
+      case 'archived':
+        return conversations.update(event.conversation, (entry) => ({
+          ...entry,
+          me: { ...entry.me, archived: event.on },
+        }))
+      case 'read':
+        return readElsewhere(event.conversation, event.up_to)
+      case 'blocked': {
+        const next = new Set(blocked)
+        if (event.on) next.add(event.user)
+        else next.delete(event.user)
+        return setBlocked(next)
+      }
+      default:
+        return
+    }
+  }
+
+  /** The server's cursor is the only one: what it leaves unread is counted where that is known, else asked. */
+  function readElsewhere(id: number, upTo: number) {
+    const entry = conversations.get(id)
+    if (!entry || upTo <= entry.me.read) return
+    const unread = upTo >= (entry.last?.id ?? 0) ? 0 : null
+    if (unread === null) void fetchEntry(id).then(() => undefined)
+    else conversations.set({ ...entry, me: { ...entry.me, read: upTo, unread } })
+  }
+
+  function frame(frame: ServerFrame) {
+    switch (frame.type) {
+      case 'event': {
+        const { log } = frame.body
+        return 'user' in log ? userEvent(frame.body) : conversationEvent(log.conversation, frame.body)
+      }
+      case 'live': {
+        const { log } = frame.body
+        if (!('conversation' in log)) return
+        const head = conversations.get(log.conversation)?.head ?? 0
+        return threads.update(log.conversation, (now) => ({ ...now, through: Math.max(now.through, head) }))
+      }
+      case 'resync':
+        return resync(frame.body.log, frame.body.seq)
+      case 'signal':
+        if (frame.body.kind === 'typing' && frame.body.user !== myId())
+          live.typed(frame.body.conversation, frame.body.user)
+        return
+      case 'receipt':
+        if (frame.body.user !== myId()) live.receipt(frame.body.conversation, frame.body.user, frame.body)
+        return
+      case 'presence':
+        return live.presence(frame.body.user, frame.body.online)
+      default:
+        return
+    }
+  }
+
+  function resync(log: LogId, seq: number) {
+    if ('user' in log) {
+      cursor = seq
+      loadList().catch(() => {})
+      void learnBlocked()
+    } else {
+      const id = log.conversation
+      unopened.delete(id)
+      void fetchEntry(id)
+      if (id !== open) return threads.remove(id)
+      threads.set(id, LOADING)
+      loadLatest(id).catch(() => {})
+    }
+  }
+
+  // --- Marks: gathered, and told at most once a second ---
+
+  function mark(kind: 'read' | 'delivered', id: number, seq: number) {
+    if ((marks[kind].get(id) ?? 0) >= seq) return
+    marks[kind].set(id, seq)
+    markTimer ??= setTimeout(tellMarks, kind === 'read' ? 100 : MARK_MS)
+  }
+
+  function tellMarks() {
+    clearTimeout(markTimer)
+    markTimer = undefined
+    for (const kind of ['delivered', 'read'] as const) {
+      if (!connection.offers(kind)) continue
+      for (const [conversation, seq] of marks[kind])
+        if (connection.tell(kind, { conversation, seq })) marks[kind].delete(conversation)
+    }
+  }
+
+  function markRead(id: number) {
+    const entry = conversations.get(id)
+    const last = entry?.last?.id ?? 0
+    if (!entry || (entry.me.read >= last && entry.me.unread === 0)) return
+    conversations.set({ ...entry, me: { ...entry.me, read: last, unread: 0 } })
+    mark('read', id, last)
   }
 
   return {
-    begin(user: User) {
+    async begin(user: User, of: Local) {
       generation += 1
+      const mine = generation
       me = user
-      readMarks.open(user.id)
+      local = of
       people.learn([user])
-      // The socket's first sync reads it again; this one shows it sooner, or at all where sockets are blocked.
-      loadList().catch(() => {})
+      const snapshot = await of.load()
+      if (mine === generation) remember(snapshot)
     },
     end() {
       generation += 1
+      clearTimeout(saveTimer)
+      clearTimeout(markTimer)
+      saveTimer = undefined
+      markTimer = undefined
       me = null
+      local = null
       open = null
       viewing = null
+      cursor = null
+      blocked = new Set()
+      watched = ''
+      marks.read.clear()
+      marks.delivered.clear()
+      unopened.clear()
+      fetching.clear()
       conversations.reset()
-      messages.retainOnly(null)
-      outbox.reset()
+      threads.reset()
       people.reset()
+      live.reset()
     },
+    frame,
+    resume,
+    /** What was marked meanwhile is told now that there is a socket. */
+    wentLive: tellMarks,
+    save,
 
-    frame(frame: ServerFrame) {
-      if (frame.type === 'message') void receive(frame.message)
-      else outbox.refused(frame.ref, frame.detail)
-    },
-    dropped(code: number) {
-      if (code === CLOSE_TOO_LARGE) {
-        // The server does not say which frame it was; the longest is the one.
-        const sending = outbox.get().filter((send) => send.status === 'sending')
-        const longest = sending.sort((a, b) => b.content.length - a.content.length)[0]
-        if (longest) outbox.patch(longest.id, { status: 'failed', detail: 'The message is too long.' })
-      }
-      outbox.dropped()
-      messages.retainOnly(open)
-    },
-    async sync() {
-      await Promise.all([loadList(), open === null ? undefined : refresh(open)])
-      await settleUnknown()
-    },
-    flush,
-
-    loadList: () => loadList().catch(() => {}),
+    loadMore: () => loadMore().catch(() => {}),
+    fetchEntry,
     openThread(id: number | null) {
       open = id
       if (id === null) return
-      messages.touch(id)
-      if (messages.get(id)?.status === 'error') messages.set(id, LOADING)
-      // A failure is shown in the thread, or mended by the next reconnect.
-      refresh(id).catch(() => {})
+      const known = threads.get(id)
+      threads.touch(id)
+      revive(id)
+      const thread = threads.get(id) as Thread
+      if (!conversations.get(id)) void fetchEntry(id)
+      const entry = conversations.get(id)
+      const behind = entry !== undefined && thread.through < entry.head && !known
+      if (thread.status === 'ready' && !behind) return
+      if (thread.status !== 'ready') threads.set(id, { ...thread, status: 'loading' })
+      loadLatest(id).catch(() => {})
     },
     loadLatest: (id: number) => loadLatest(id).catch(() => {}),
+    showLatest,
     loadOlder,
     loadNewer,
+    jumpTo,
     /** The end of thread `id` is before the reader's eyes; null when it no longer is. */
     setViewing(id: number | null) {
       viewing = id
-      if (id !== null) markRead(id, lastKnown(id))
+      if (id !== null) markRead(id)
     },
-    /** Another tab read something. */
-    marksChanged: () => applyList(conversations.state.getState().list),
-
-    send(target: Target, content: string) {
-      outbox.add(target, content)
-      flush()
-    },
-    retry(id: number) {
-      outbox.requeue(id)
-      flush()
-    },
-    discard: outbox.remove,
-    async deleteConversation(id: number) {
-      await api.deleteConversation(id)
-      conversations.remove(id)
-      messages.remove(id)
+    isBlocked: (user: number) => blocked.has(user),
+    onBlocked(listener: () => void) {
+      blockedListeners.add(listener)
+      return () => void blockedListeners.delete(listener)
     },
   }
 }

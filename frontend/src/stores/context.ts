@@ -1,28 +1,40 @@
 import { createContext, useContext } from 'react'
 import type { Api } from '../api/client'
-import type { User } from '../api/types'
+import type { User } from '../api/protocol'
 import type { Connection } from '../realtime/connection'
+import type { Actions } from './actions'
 import type { Announcer } from './announcer'
 import type { Chat } from './chat'
-import type { ConversationsStore } from './conversations'
+import type { Conversations } from './conversations'
 import type { Drafts } from './drafts'
-import type { MessagesStore } from './messages'
+import type { Live } from './live'
+import type { Members } from './members'
 import type { Outbox } from './outbox'
 import type { People } from './people'
+import type { PreferencesStore } from './preferences'
+import type { Quotes } from './quotes'
 import type { SessionStore } from './session'
+import type { Threads } from './threads'
+import type { Toasts } from './toasts'
 
 /** What the screens may reach. Built once by the app. */
 export interface Services {
   api: Api
   session: SessionStore
-  conversations: ConversationsStore
-  messages: MessagesStore
-  outbox: Outbox
-  people: People
-  announcer: Announcer
-  drafts: Drafts
-  chat: Chat
+  preferences: PreferencesStore
   connection: Connection
+  conversations: Conversations
+  threads: Threads
+  outbox: Outbox
+  drafts: Drafts
+  quotes: Quotes
+  members: Members
+  people: People
+  live: Live
+  announcer: Announcer
+  toasts: Toasts
+  chat: Chat
+  actions: Actions
   account: {
     /** Asks the server who is logged in. */
     check(): Promise<void>

@@ -1,89 +1,71 @@
 import { createStore } from 'zustand/vanilla'
-import type { Conversation, Message, User } from '../api/types'
+import type { Entry, User } from '../api/protocol'
 
 export interface ConversationsState {
   status: 'loading' | 'ready' | 'error'
-  /** Latest activity first. */
-  list: readonly Conversation[]
+  /** Latest activity first; cleared ones and those filed away included. */
+  list: readonly Entry[]
+  /** Where the list goes on; null at its end. */
+  next: string | null
 }
 
-const byActivity = (a: Conversation, b: Conversation) =>
-  a.updated_at === b.updated_at ? b.id - a.id : a.updated_at < b.updated_at ? 1 : -1
+const EMPTY: ConversationsState = { status: 'loading', list: [], next: null }
 
-/** The list with one more message in it, or null when its conversation is not in the list. */
-export function withMessage(
-  list: readonly Conversation[],
-  message: Message,
-  countsAsUnread: boolean,
-): Conversation[] | null {
-  const entry = list.find((conversation) => conversation.id === message.conversation_id)
-  if (!entry) return null
-  // A frame seen before, or older than what the list knows, changes nothing.
-  if (entry.last_message && entry.last_message.id >= message.id) return [...list]
-  const changed: Conversation = {
-    ...entry,
-    last_message: message,
-    updated_at: [entry.updated_at, message.timestamp].sort().at(-1) ?? entry.updated_at,
-    unread: countsAsUnread ? entry.unread + 1 : entry.unread,
-  }
-  return [changed, ...list.filter((conversation) => conversation !== entry)].sort(byActivity)
+export const byActivity = (a: Entry, b: Entry): number =>
+  a.at === b.at ? b.conversation.id - a.conversation.id : a.at < b.at ? 1 : -1
+
+/** The newer of two states of one conversation: a page may have been read before what came live. */
+const newer = (old: Entry | undefined, fresh: Entry): Entry => (old && old.head > fresh.head ? old : fresh)
+
+export function merged(list: readonly Entry[], fresh: readonly Entry[]): Entry[] {
+  const byId = new Map(list.map((entry) => [entry.conversation.id, entry]))
+  for (const entry of fresh)
+    byId.set(entry.conversation.id, newer(byId.get(entry.conversation.id), entry))
+  return [...byId.values()].sort(byActivity)
 }
 
-/** A loaded list, without losing what live frames told while it was on its way. */
-export function withLoaded(list: readonly Conversation[], loaded: readonly Conversation[]): Conversation[] {
-  const known = new Map(list.map((conversation) => [conversation.id, conversation]))
-  return loaded
-    .map((fresh) => {
-      const old = known.get(fresh.id)
-      const newer = (old?.last_message?.id ?? 0) > (fresh.last_message?.id ?? 0)
-      return old && newer
-        ? { ...fresh, last_message: old.last_message, updated_at: old.updated_at, unread: old.unread }
-        : fresh
-    })
-    .sort(byActivity)
-}
+export const isListed = (entry: Entry): boolean => entry.me.listed
 
-export function createConversationsStore() {
-  const state = createStore<ConversationsState>(() => ({ status: 'loading', list: [] }))
-  const setList = (list: readonly Conversation[]) => state.setState({ list })
+export const isMuted = (entry: Entry, now = Date.now()): boolean =>
+  entry.me.muted_until !== undefined && Date.parse(entry.me.muted_until) > now
+
+export function createConversations() {
+  const state = createStore<ConversationsState>(() => EMPTY)
+  const list = () => state.getState().list
+  const get = (id: number) => list().find((entry) => entry.conversation.id === id)
+
   return {
     state,
-    get: (id: number) => state.getState().list.find((conversation) => conversation.id === id),
-    withPeer: (userId: number) => directWith(state.getState().list, userId),
-    loaded: (loaded: readonly Conversation[]) =>
-      state.setState(({ list }) => ({ status: 'ready', list: withLoaded(list, loaded) })),
+    list,
+    get,
+    /** The direct conversation with somebody. */
+    withPeer: (user: number) =>
+      list().find((entry) => entry.conversation.kind === 'direct' && entry.conversation.pair?.includes(user)),
+    page(entries: readonly Entry[], next: string | null) {
+      state.setState({ status: 'ready', list: merged(list(), entries), next })
+    },
+    /** All there is to know now: what is not among `entries` is gone. */
+    replace(entries: readonly Entry[], next: string | null) {
+      const known = new Map(list().map((entry) => [entry.conversation.id, entry]))
+      const fresh = entries.map((entry) => newer(known.get(entry.conversation.id), entry))
+      state.setState({ status: 'ready', list: fresh.sort(byActivity), next })
+    },
     failed: () => state.setState(({ status }) => ({ status: status === 'ready' ? 'ready' : 'error' })),
-    reset: () => state.setState({ status: 'loading', list: [] }),
-    /** False when the conversation is not known yet. */
-    message(message: Message, countsAsUnread: boolean): boolean {
-      const list = withMessage(state.getState().list, message, countsAsUnread)
-      if (list) setList(list)
-      return list !== null
+    set(entry: Entry) {
+      const others = list().filter((other) => other.conversation.id !== entry.conversation.id)
+      state.setState({ list: [...others, entry].sort(byActivity) })
     },
-    /** A conversation that the first message to `peer` just made. */
-    started(peer: User, message: Message) {
-      const entry: Conversation = {
-        id: message.conversation_id,
-        kind: 'direct',
-        title: null,
-        peer,
-        updated_at: message.timestamp,
-        unread: 0,
-        last_message: message,
-      }
-      setList([entry, ...state.getState().list.filter((other) => other.id !== entry.id)])
+    update(id: number, change: (entry: Entry) => Entry) {
+      const entry = get(id)
+      if (entry) this.set(change(entry))
     },
-    read: (id: number) =>
-      setList(
-        state
-          .getState()
-          .list.map((entry) => (entry.id === id && entry.unread ? { ...entry, unread: 0 } : entry)),
-      ),
-    remove: (id: number) => setList(state.getState().list.filter((entry) => entry.id !== id)),
+    remove: (id: number) => state.setState({ list: list().filter((entry) => entry.conversation.id !== id) }),
+    reset: () => state.setState(EMPTY, true),
   }
 }
 
-export const directWith = (list: readonly Conversation[], userId: number) =>
-  list.find((conversation) => conversation.kind === 'direct' && conversation.peer?.id === userId)
+export type Conversations = ReturnType<typeof createConversations>
 
-export type ConversationsStore = ReturnType<typeof createConversationsStore>
+/** Who is met on the way: names for nothing. */
+export const peersOf = (entries: readonly Entry[]): User[] =>
+  entries.flatMap((entry) => (entry.peer ? [entry.peer] : []))

@@ -1,13 +1,49 @@
-/** Unsent text by thread, for as long as the page lives. Read when a composer appears, so not observable. */
+import { createStore } from 'zustand/vanilla'
+import type { Draft, Local } from '../storage/local'
+
+const SAVE_MS = 300
+
+/** Unsent text by thread, on the device as soon as the typing rests. */
 export function createDrafts() {
-  const texts = new Map<string, string>()
+  const state = createStore<{ drafts: ReadonlyMap<string, Draft> }>(() => ({ drafts: new Map() }))
+  const dirty = new Set<string>()
+  let local: Local | null = null
+  let timer: ReturnType<typeof setTimeout> | undefined
+
+  function save() {
+    clearTimeout(timer)
+    timer = undefined
+    const { drafts } = state.getState()
+    for (const key of dirty) void local?.putDraft(key, drafts.get(key) ?? null)
+    dirty.clear()
+  }
+
   return {
-    get: (key: string) => texts.get(key) ?? '',
-    set(key: string, text: string) {
-      if (text) texts.set(key, text)
-      else texts.delete(key)
+    state,
+    get: (key: string): Draft | undefined => state.getState().drafts.get(key),
+    set(key: string, draft: Draft | null) {
+      const drafts = new Map(state.getState().drafts)
+      if (draft && (draft.text.trim() || draft.replyTo !== null)) drafts.set(key, draft)
+      else drafts.delete(key)
+      state.setState({ drafts })
+      dirty.add(key)
+      timer ??= setTimeout(save, SAVE_MS)
     },
-    reset: () => texts.clear(),
+    /** Before the page goes. */
+    save,
+    async begin(of: Local) {
+      local = of
+      const kept = await of.drafts()
+      // What was typed meanwhile is newer.
+      if (local === of) state.setState({ drafts: new Map([...kept, ...state.getState().drafts]) })
+    },
+    end() {
+      clearTimeout(timer)
+      timer = undefined
+      local = null
+      dirty.clear()
+      state.setState({ drafts: new Map() })
+    },
   }
 }
 

@@ -1,150 +1,174 @@
 import { createStore } from 'zustand/vanilla'
-import type { Message } from '../api/types'
+import type { Message, Written } from '../api/protocol'
+import { uuidv7 } from '../lib/uuid'
+import { byKey, type Local, type Send } from '../storage/local'
 
-/** Where a message goes: a conversation, or a person with whom there is none yet. */
-export type Target = { conversationId: number } | { userId: number }
-
-export interface PendingSend {
-  /** This page's own number for the bubble. */
-  id: number
-  target: Target
-  content: string
-  createdAt: number
-  /** Newest message known when it was handed to the socket: an echo can only be newer. */
-  floor: number
-  /**
-   * queued: not handed to a socket yet · sending: handed over, echo awaited · unknown: the socket dropped
-   * before the echo · unconfirmed: not found in the history either · failed: refused by the server
-   */
-  status: 'queued' | 'sending' | 'unknown' | 'unconfirmed' | 'failed'
-  /** Number of the attempt, that an error frame carries back. */
-  ref: number
-  detail: string | null
-}
+export type Target = Send['to']
 
 export const sameTarget = (a: Target, b: Target): boolean =>
-  'conversationId' in a
-    ? 'conversationId' in b && a.conversationId === b.conversationId
-    : 'userId' in b && a.userId === b.userId
+  'conversation' in a
+    ? 'conversation' in b && a.conversation === b.conversation
+    : 'user' in b && a.user === b.user
 
-/** Line ends are the only thing a transport may rewrite. */
-const normal = (content: string) => content.replace(/\r\n?/g, '\n').trim()
+/** What to do about a send that was not acknowledged. */
+export type Trouble =
+  /** The connection went: again, with the same key, as soon as there is one. */
+  | { again: 'later' }
+  /** The server asks for patience. */
+  | { again: number }
+  | { again: null; detail: string }
+
+interface Parts {
+  /** Hands a message to the server; resolves when it is stored. */
+  post(send: Send): Promise<Written>
+  trouble(error: unknown): Trouble
+  isLive(): boolean
+  /** One tab at a time, so that what two tabs wrote leaves in one order. */
+  exclusively(work: () => Promise<void>): Promise<void>
+  /** Other tabs look again. */
+  changed(): void
+  pause(ms: number): Promise<void>
+}
+
+export interface OutboxState {
+  sends: readonly Send[]
+  /** Bubbles whose message has arrived, by key: not drawn twice while the acknowledgement is on its way. */
+  arrived: Readonly<Record<string, number>>
+}
+
+/** Longer, and a burst of the network's bad luck would hold everything up. */
+const MOST_PATIENCE_MS = 30_000
 
 /**
- * The basic profile has no acknowledgement, so an own message that comes back is matched to what was sent:
- * the first send of the same content on this socket, else one whose outcome was in doubt.
+ * What was written and is not at the server yet: kept on the device before it is sent, sent in the order
+ * written, one at a time, and taken away when the server has acknowledged it.
  */
-export function matchEcho(
-  sends: readonly PendingSend[],
-  message: Message,
-  /** The other party; null in a group; undefined when the conversation is not known yet. */
-  peerId: number | null | undefined,
-): PendingSend | undefined {
-  const fits = (send: PendingSend) =>
-    (sameTarget(send.target, { conversationId: message.conversation_id }) ||
-      ('userId' in send.target && (peerId === undefined || send.target.userId === peerId))) &&
-    message.id > send.floor &&
-    normal(send.content) === normal(message.content)
-  return (
-    sends.find((send) => send.status === 'sending' && fits(send)) ??
-    sends.find((send) => (send.status === 'unknown' || send.status === 'unconfirmed') && fits(send))
-  )
-}
+export function createOutbox(parts: Parts) {
+  const state = createStore<OutboxState>(() => ({ sends: [], arrived: {} }))
+  let local: Local | null = null
+  let flushing = false
+  let again = false
 
-/** Without a floor only the time tells an old message of the same words from the one just sent. */
-const CLOCK_SKEW_MS = 120_000
+  const get = () => state.getState().sends
+  const mirror = (sends: readonly Send[]) => state.setState({ sends })
 
-/** Unknown sends of one target against the history after their floor: what is found there was sent. */
-export function reconcile(
-  sends: readonly PendingSend[],
-  target: Target,
-  history: readonly Message[],
-  ownId: number,
-  claimed: ReadonlySet<number>,
-): { sends: PendingSend[]; found: Map<number, number> } {
-  const free = history.filter((message) => message.sender_id === ownId && !claimed.has(message.id))
-  const found = new Map<number, number>()
-  const rest: PendingSend[] = []
-  for (const send of sends) {
-    if (send.status !== 'unknown' || !sameTarget(send.target, target)) {
-      rest.push(send)
-      continue
-    }
-    const index = free.findIndex(
-      (message) =>
-        message.id > send.floor &&
-        normal(message.content) === normal(send.content) &&
-        (send.floor > 0 || Date.parse(message.timestamp) > send.createdAt - CLOCK_SKEW_MS),
-    )
-    const match = free[index]
-    if (match) {
-      free.splice(index, 1)
-      found.set(send.id, match.id)
-    } else {
-      rest.push({ ...send, status: 'unconfirmed', detail: null })
+  function taken(key: string) {
+    const { [key]: _, ...arrived } = state.getState().arrived
+    state.setState({ sends: get().filter((send) => send.key !== key), arrived })
+  }
+
+  function replaced(send: Send) {
+    mirror([...get().filter((other) => other.key !== send.key), send].sort(byKey))
+  }
+
+  /** What the device holds is the truth; what this page is about to store is not there yet. */
+  const storing = new Set<string>()
+  async function reload() {
+    const kept = await local?.sends()
+    if (!kept) return
+    const known = new Set(kept.map((send) => send.key))
+    const waiting = get().filter((send) => storing.has(send.key) && !known.has(send.key))
+    mirror([...kept, ...waiting].sort(byKey))
+  }
+
+  async function drain() {
+    const mine = local
+    if (!mine) return
+    let tries = 0
+    await reload()
+    while (parts.isLive() && local === mine) {
+      const send = (await mine.sends()).find((other) => other.failed === null)
+      if (!send) return
+      try {
+        await parts.post(send)
+        tries = 0
+        await mine.removeSend(send.key)
+        if (local !== mine) return
+        taken(send.key)
+      } catch (error) {
+        const trouble = parts.trouble(error)
+        if (trouble.again === 'later') return
+        if (trouble.again === null) {
+          const failed = { ...send, failed: trouble.detail }
+          await mine.putSend(failed)
+          if (local === mine) replaced(failed)
+        } else {
+          tries += 1
+          await parts.pause(Math.min(MOST_PATIENCE_MS, trouble.again * 2 ** Math.min(tries - 1, 6)))
+        }
+      }
+      parts.changed()
     }
   }
-  return { sends: rest, found }
-}
 
-export function createOutbox() {
-  const state = createStore<{ sends: readonly PendingSend[] }>(() => ({ sends: [] }))
-  let counter = 0
-  const get = () => state.getState().sends
-  const put = (sends: readonly PendingSend[]) => state.setState({ sends })
-  const patch = (id: number, change: Partial<PendingSend>) =>
-    put(get().map((send) => (send.id === id ? { ...send, ...change } : send)))
-  const next = () => {
-    counter += 1
-    return counter
+  async function flush() {
+    if (flushing) {
+      again = true
+      return
+    }
+    flushing = true
+    try {
+      do {
+        again = false
+        if (parts.isLive()) await parts.exclusively(drain)
+      } while (again)
+    } finally {
+      flushing = false
+    }
+  }
+
+  async function store(send: Send) {
+    replaced(send)
+    storing.add(send.key)
+    await local?.putSend(send)
+    storing.delete(send.key)
+    parts.changed()
+    await flush()
   }
 
   return {
     state,
     get,
-    put,
-    patch,
-    add(target: Target, content: string): PendingSend {
-      const id = next()
-      const send: PendingSend = {
-        id,
-        target,
-        content,
-        createdAt: Date.now(),
-        floor: 0,
-        status: 'queued',
-        ref: id,
-        detail: null,
-      }
-      put([...get(), send])
+    flush,
+    reload,
+    async begin(of: Local) {
+      local = of
+      await reload()
+    },
+    end() {
+      local = null
+      state.setState({ sends: [], arrived: {} }, true)
+    },
+    /** The bubble is there at once; the rest goes its way. */
+    add(to: Target, text: string, replyTo: number | null, mentions: readonly number[]): Send {
+      const send = { key: uuidv7(), to, text, replyTo, mentions, createdAt: Date.now(), failed: null }
+      void store(send)
       return send
     },
-    /** Again, as the newest: echoes come in the order sent. */
-    requeue(id: number) {
-      const send = get().find((other) => other.id === id)
-      if (!send || send.status === 'queued' || send.status === 'sending') return
-      put([
-        ...get().filter((other) => other.id !== id),
-        { ...send, status: 'queued', ref: next(), detail: null },
-      ])
+    /** A refused one again: with the same key, as it may have happened after all. */
+    retry(key: string) {
+      const send = get().find((other) => other.key === key)
+      if (send?.failed != null) void store({ ...send, failed: null })
     },
-    remove: (id: number) => put(get().filter((send) => send.id !== id)),
-    refused(ref: number | null, detail: string) {
-      const sending = get().filter((send) => send.status === 'sending')
-      const send =
-        ref === null ? (sending.length === 1 ? sending[0] : undefined) : sending.find((s) => s.ref === ref)
-      if (send) patch(send.id, { status: 'failed', detail })
+    async discard(key: string) {
+      taken(key)
+      await local?.removeSend(key)
+      parts.changed()
     },
-    dropped: () =>
-      put(get().map((send) => (send.status === 'sending' ? { ...send, status: 'unknown' as const } : send))),
-    /** The conversation that a first message made takes over what else waits for that person. */
-    retarget: (userId: number, conversationId: number) =>
-      put(
-        get().map((send) =>
-          sameTarget(send.target, { userId }) ? { ...send, target: { conversationId } } : send,
-        ),
-      ),
-    reset: () => put([]),
+    /** The key of the bubble that a message of one's own replaces, if it is one of these. */
+    arrives(message: Message, isHere: (to: Target) => boolean): string | undefined {
+      const { arrived, sends } = state.getState()
+      const send = sends.find(
+        (other) =>
+          other.failed === null &&
+          arrived[other.key] === undefined &&
+          other.text === message.text &&
+          isHere(other.to),
+      )
+      if (!send) return undefined
+      state.setState({ arrived: { ...arrived, [send.key]: message.id } })
+      return send.key
+    },
   }
 }
 

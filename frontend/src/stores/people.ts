@@ -1,37 +1,39 @@
 import { createStore } from 'zustand/vanilla'
-import type { Api } from '../api/client'
-import type { User } from '../api/types'
+import type { User } from '../api/protocol'
 
 export interface PeopleState {
   names: Readonly<Record<number, string>>
 }
 
+const AGAIN_MS = 30_000
+
 /** Names by user id: from lists and searches, and asked for one by one where nobody told. */
-export function createPeople(api: Pick<Api, 'user'>) {
+export function createPeople(ask: (id: number) => Promise<User>) {
   const state = createStore<PeopleState>(() => ({ names: {} }))
   const asked = new Set<number>()
 
-  function learn(users: readonly User[]) {
+  function learn(users: readonly Pick<User, 'id' | 'name'>[]) {
     const { names } = state.getState()
-    const fresh = users.filter((user) => names[user.id] !== user.username)
+    const fresh = users.filter((user) => names[user.id] !== user.name)
     if (fresh.length === 0) return
-    state.setState({
-      names: { ...names, ...Object.fromEntries(fresh.map((user) => [user.id, user.username])) },
-    })
+    state.setState({ names: { ...names, ...Object.fromEntries(fresh.map((user) => [user.id, user.name])) } })
   }
 
   return {
     state,
     learn,
+    name: (id: number): string | undefined => state.getState().names[id],
     ask(id: number) {
       if (asked.has(id) || state.getState().names[id] !== undefined) return
       asked.add(id)
       // An unknown name is no reason to trouble anybody; the next screen may ask again.
-      api.user(id).then(
+      ask(id).then(
         (user) => learn([user]),
-        () => setTimeout(() => asked.delete(id), 30_000),
+        () => setTimeout(() => asked.delete(id), AGAIN_MS),
       )
     },
+    /** Somebody may have another name now. */
+    forget: (id: number) => asked.delete(id),
     reset() {
       asked.clear()
       state.setState({ names: {} })

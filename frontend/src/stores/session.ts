@@ -1,9 +1,9 @@
 import { createStore } from 'zustand/vanilla'
-import type { User } from '../api/types'
+import type { User } from '../api/protocol'
 
 export type SessionState =
   | { status: 'checking' }
-  /** The first question got no answer, so it is not known whether somebody is logged in. */
+  /** The first question got no answer, and the device remembers nobody. */
   | { status: 'unreachable' }
   | { status: 'anonymous'; notice: string | null }
   | { status: 'active'; user: User }
@@ -11,3 +11,25 @@ export type SessionState =
 export const createSessionStore = () => createStore<SessionState>(() => ({ status: 'checking' }))
 
 export type SessionStore = ReturnType<typeof createSessionStore>
+
+const KEY = 'chat.user'
+
+/** Who was logged in here last, for opening the page without a network. A name and a number, no secret. */
+export const lastUser = {
+  get(): User | null {
+    try {
+      const { id, name } = JSON.parse(localStorage.getItem(KEY) ?? '{}')
+      return Number.isSafeInteger(id) && typeof name === 'string' ? { id, name } : null
+    } catch {
+      return null
+    }
+  },
+  set(user: User | null) {
+    try {
+      if (user) localStorage.setItem(KEY, JSON.stringify({ id: user.id, name: user.name }))
+      else localStorage.removeItem(KEY)
+    } catch {
+      // Refused: then the page needs the network to open.
+    }
+  },
+}

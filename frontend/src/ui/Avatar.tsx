@@ -11,14 +11,26 @@ function initial(name: string): string {
   return first.done ? '?' : first.value.segment.toLocaleUpperCase()
 }
 
-export function Avatar({ id, name, small = false }: { id: number; name: string; small?: boolean }) {
+interface Props {
+  id: number
+  name: string
+  small?: boolean
+  /** Groups are square, people are round. */
+  group?: boolean
+  online?: boolean
+}
+
+export function Avatar({ id, name, small = false, group = false, online = false }: Props) {
   return (
-    <span
-      className={small ? `${styles.avatar} ${styles.small}` : styles.avatar}
-      data-tone={id % TONES}
-      aria-hidden
-    >
-      {initial(name)}
+    <span className={styles.place} aria-hidden>
+      <span
+        className={small ? `${styles.avatar} ${styles.small}` : styles.avatar}
+        data-tone={id % TONES}
+        data-group={group}
+      >
+        {initial(name)}
+      </span>
+      {online && <span className={styles.online} />}
     </span>
   )
 }

@@ -1,4 +1,5 @@
 import { useEffect, useId, useRef, useState } from 'react'
+import { t } from '../lib/i18n'
 import { Button } from './Button'
 import styles from './ConfirmDialog.module.css'
 
@@ -57,7 +58,7 @@ export function ConfirmDialog({ title, text, action, onConfirm, onClose }: Props
         </p>
       )}
       <div className={styles.actions}>
-        <Button onClick={onClose}>Cancel</Button>
+        <Button onClick={onClose}>{t('Cancel')}</Button>
         <Button tone="danger" busy={busy} onClick={confirm}>
           {action}
         </Button>

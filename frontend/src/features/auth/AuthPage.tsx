@@ -2,6 +2,7 @@ import { Eye, EyeOff } from 'lucide-react'
 import { type SubmitEvent, useEffect, useRef, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { ApiError } from '../../api/client'
+import { t } from '../../lib/i18n'
 import { useServices } from '../../stores/context'
 import { Button, IconButton } from '../../ui/Button'
 import { Field } from '../../ui/Field'
@@ -27,7 +28,7 @@ function AuthForm({ registering, notice }: { registering: boolean; notice: strin
   const form = useRef<HTMLFormElement>(null)
 
   useEffect(() => {
-    document.title = registering ? 'Create account' : 'Log in'
+    document.title = registering ? t('Create account') : t('Log in')
   }, [registering])
 
   // The first field at fault is where the next key belongs.
@@ -56,7 +57,7 @@ function AuthForm({ registering, notice }: { registering: boolean; notice: strin
       const said = explain(error, step)
       setErrors(
         registering && step === 'login'
-          ? { ...NO_ERRORS, form: `Your account is ready. ${error.message}` }
+          ? { ...NO_ERRORS, form: `${t('Your account is ready.')} ${error.message}` }
           : said,
       )
     }
@@ -67,15 +68,15 @@ function AuthForm({ registering, notice }: { registering: boolean; notice: strin
     <main className={styles.page}>
       <form ref={form} className={styles.card} onSubmit={submit} noValidate>
         <img className={styles.mark} src="/favicon.svg" alt="" width="44" height="44" />
-        <h1 className={styles.title}>{registering ? 'Create your account' : 'Welcome back'}</h1>
+        <h1 className={styles.title}>{registering ? t('Create your account') : t('Welcome back')}</h1>
         <p className={styles.lead}>
-          {registering ? 'Pick a name people can find you by.' : 'Log in to go on with your conversations.'}
+          {registering ? t('Pick a name people can find you by.') : t('Log in to go on with your conversations.')}
         </p>
         <p className={styles.message} role="alert" data-error={errors.form !== null}>
           {message}
         </p>
         <Field
-          label="Username"
+          label={t('Username')}
           name="username"
           autoComplete="username"
           autoCapitalize="none"
@@ -87,7 +88,7 @@ function AuthForm({ registering, notice }: { registering: boolean; notice: strin
           error={errors.username}
         />
         <Field
-          label="Password"
+          label={t('Password')}
           name="password"
           type={revealed ? 'text' : 'password'}
           autoComplete={registering ? 'new-password' : 'current-password'}
@@ -97,7 +98,7 @@ function AuthForm({ registering, notice }: { registering: boolean; notice: strin
           error={errors.password}
           end={
             <IconButton
-              label={revealed ? 'Hide characters' : 'Show characters'}
+              label={revealed ? t('Hide characters') : t('Show characters')}
               aria-pressed={revealed}
               onClick={() => setRevealed(!revealed)}
             >
@@ -106,11 +107,11 @@ function AuthForm({ registering, notice }: { registering: boolean; notice: strin
           }
         />
         <Button type="submit" tone="primary" busy={busy} className={styles.submit ?? ''}>
-          {registering ? 'Create account' : 'Log in'}
+          {registering ? t('Create account') : t('Log in')}
         </Button>
         <p className={styles.other}>
-          {registering ? 'Have an account? ' : 'New here? '}
-          <Link href={registering ? '/' : SIGN_UP_PATH}>{registering ? 'Log in instead' : 'Sign up'}</Link>
+          {registering ? t('Have an account?') : t('New here?')}{' '}
+          <Link href={registering ? '/' : SIGN_UP_PATH}>{registering ? t('Log in instead') : t('Sign up')}</Link>
         </p>
       </form>
     </main>

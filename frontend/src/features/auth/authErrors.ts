@@ -1,3 +1,4 @@
+import { t } from '../../lib/i18n'
 import type { ApiError } from '../../api/client'
 
 /** What to say, and beside which field. */
@@ -12,15 +13,15 @@ export const NO_ERRORS: AuthErrors = { username: null, password: null, form: nul
 export function missing(username: string, password: string): AuthErrors | null {
   if (username && password) return null
   return {
-    username: username ? null : 'Enter your username.',
-    password: password ? null : 'Enter your password.',
+    username: username ? null : t('Enter your username.'),
+    password: password ? null : t('Enter your password.'),
     form: null,
   }
 }
 
 export function explain(error: ApiError, step: 'register' | 'login'): AuthErrors {
   if (error.status === 409) return { ...NO_ERRORS, username: error.message }
-  if (step === 'login' && error.status === 401) return { ...NO_ERRORS, form: 'Wrong username or password.' }
+  if (step === 'login' && error.status === 401) return { ...NO_ERRORS, form: t('Wrong username or password.') }
   const of = (field: string) => error.fields.find((entry) => entry.field === field)?.detail ?? null
   const username = of('username')
   const password = of('password')

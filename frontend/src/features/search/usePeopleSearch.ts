@@ -1,21 +1,21 @@
 import { useEffect, useState } from 'react'
-import type { User } from '../../api/types'
+import type { User } from '../../api/protocol'
 import { useServices } from '../../stores/context'
 
 const DEBOUNCE_MS = 200
 
-export interface PeopleSearch {
+export interface PeopleFound {
   /** The text that `found` answers. */
   answered: string | null
   found: readonly User[]
   error: string | null
 }
 
-const NOTHING: PeopleSearch = { answered: null, found: [], error: null }
+const NOTHING: PeopleFound = { answered: null, found: [], error: null }
 
 /** Asks when the typing rests; an answer to older text is never shown over a newer one. */
-export function usePeopleSearch(text: string): PeopleSearch {
-  const { api, people } = useServices()
+export function usePeopleSearch(text: string): PeopleFound {
+  const { connection, people } = useServices()
   const [result, setResult] = useState(NOTHING)
 
   useEffect(() => {
@@ -23,26 +23,24 @@ export function usePeopleSearch(text: string): PeopleSearch {
       setResult(NOTHING)
       return
     }
-    const abort = new AbortController()
-    const timer = setTimeout(async () => {
-      try {
-        const found = await api.searchUsers(text, abort.signal)
-        people.learn(found)
-        setResult({ answered: text, found, error: null })
-      } catch (error) {
-        if (abort.signal.aborted) return
-        setResult({
-          answered: text,
-          found: [],
-          error: error instanceof Error ? error.message : String(error),
-        })
-      }
+    let over = false
+    const timer = setTimeout(() => {
+      connection.ask('users', { name: text }).then(
+        ({ users }) => {
+          people.learn(users)
+          if (!over) setResult({ answered: text, found: users, error: null })
+        },
+        (error) => {
+          const said = error instanceof Error ? error.message : String(error)
+          if (!over) setResult({ answered: text, found: [], error: said })
+        },
+      )
     }, DEBOUNCE_MS)
     return () => {
+      over = true
       clearTimeout(timer)
-      abort.abort()
     }
-  }, [text, api, people])
+  }, [text, connection, people])
 
   return result
 }

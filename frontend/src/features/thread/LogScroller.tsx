@@ -1,14 +1,16 @@
-import { Component, createRef, type ReactNode } from 'react'
+import { Component, createRef, type KeyboardEvent, type ReactNode } from 'react'
 
 interface Props {
   className: string
+  label: string
   children: ReactNode
   hasNewer: boolean
-  /** A higher value takes the reader to the end: something of their own was sent. */
-  endKey: number
+  /** Another value takes the reader to the end: something of their own was sent. */
+  endKey: string
   onAtEnd(atEnd: boolean): void
   onNearTop(): void
   onNearEnd(): void
+  onKeyDown(event: KeyboardEvent<HTMLElement>): void
 }
 
 /** Where an element stood on screen before the DOM changed. */
@@ -48,7 +50,8 @@ export class LogScroller extends Component<Props, object, Anchor | 'end' | null>
   }
 
   override getSnapshotBeforeUpdate(before: Props): Anchor | 'end' | null {
-    if (this.props.endKey > before.endKey || (this.atEnd && !before.hasNewer)) return 'end'
+    if (this.props.endKey !== before.endKey || (this.atEnd && !before.hasNewer && !this.props.hasNewer))
+      return 'end'
     const box = this.box.current
     if (!box) return null
     const edge = box.getBoundingClientRect().top
@@ -74,6 +77,14 @@ export class LogScroller extends Component<Props, object, Anchor | 'end' | null>
     if (box) box.scrollTop = box.scrollHeight
   }
 
+  /** Puts a row in the middle, or at the top; false when it is not drawn. */
+  show(selector: string, at: 'center' | 'start'): boolean {
+    const row = this.box.current?.querySelector(selector)
+    row?.scrollIntoView({ block: at })
+    this.measure()
+    return row != null
+  }
+
   private measure = () => {
     const box = this.box.current
     if (!box) return
@@ -91,14 +102,16 @@ export class LogScroller extends Component<Props, object, Anchor | 'end' | null>
     return (
       <div
         ref={this.box}
+        id="log"
         className={this.props.className}
         role="log"
-        aria-label="Messages"
+        aria-label={this.props.label}
         // New messages are told by the one announcer: a log that speaks would repeat whole pages.
         aria-live="off"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
         tabIndex={0}
         onScroll={this.measure}
+        onKeyDown={this.props.onKeyDown}
       >
         {this.props.children}
       </div>

@@ -1,95 +1,273 @@
 import { ArrowDown } from 'lucide-react'
-import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react'
+import {
+  type KeyboardEvent,
+  lazy,
+  type ReactNode,
+  Suspense,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react'
 import { useStore } from 'zustand'
+import { t } from '../../lib/i18n'
 import { dayLabel } from '../../lib/time'
 import { useMe, useServices } from '../../stores/context'
-import { sameTarget, type Target } from '../../stores/outbox'
+import { type Target, sameTarget } from '../../stores/outbox'
+import type { ThreadMessage } from '../../stores/ranges'
+import { shownRange } from '../../stores/threads'
 import { Button } from '../../ui/Button'
+import { ConfirmDialog } from '../../ui/ConfirmDialog'
+import { Menu, type Origin, originOf } from '../../ui/Menu'
 import { Spinner } from '../../ui/Spinner'
 import { LogScroller } from './LogScroller'
 import styles from './MessageLog.module.css'
-import { MessageRow, PendingRow } from './MessageRow'
+import { MessageMenu, type Rights } from './MessageMenu'
+import { MessageRow, PendingRow, type Reached, type RowCalls } from './MessageRow'
 import { buildRows, firstUnread } from './rows'
+import { around, AT_END, earlier, later, pinned as pinnedSpan, places, type Span } from './span'
 import { useViewing } from './useViewing'
 
+const EmojiPicker = lazy(() => import('../emoji/EmojiPicker'))
+
 interface Props {
-  target: Target
+  conversation: number | null
+  /** The person written to, while there is no conversation yet, and after. */
+  peer: number | null
   /** The other person, or the group. */
   name: string
   isGroup: boolean
+  rights: Rights
+  /** A message to show, and a number that changes with every wish. */
+  goal: { id: number; wish: number } | null
+  onReply(message: ThreadMessage): void
+  onEdit(message: ThreadMessage): void
 }
 
 const NONE: readonly never[] = []
+const FLASH_MS = 1_800
 
-export function MessageLog({ target, name, isGroup }: Props) {
-  const { messages, outbox, chat, conversations } = useServices()
+interface Opened {
+  what: 'menu' | 'emoji' | 'delete'
+  message: ThreadMessage
+  origin: Origin
+}
+
+export function MessageLog(props: Props) {
+  const { conversation: id, peer, name, isGroup, rights, goal, onReply, onEdit } = props
+  const { threads, outbox, chat, conversations, live, actions } = useServices()
   const me = useMe()
-  const id = 'conversationId' in target ? target.conversationId : null
-  const thread = useStore(messages.state, ({ threads }) => (id === null ? undefined : threads[id]))
-  const sends = useStore(outbox.state, (state) => state.sends)
-  const unread = useStore(
-    conversations.state,
-    ({ list }) => list.find((entry) => entry.id === id)?.unread ?? 0,
+  const thread = useStore(threads.state, (state) => (id === null ? undefined : state.threads[id]))
+  const entry = useStore(conversations.state, ({ list }) =>
+    list.find(({ conversation }) => conversation.id === id),
   )
-  const mine = useMemo(() => sends.filter((send) => sameTarget(send.target, target)), [sends, target])
-  const items = thread?.items ?? NONE
+  const sends = useStore(outbox.state)
+  const receipts = useStore(live.state, (state) => (id === null ? undefined : state.receipts[id]))
+  const range = shownRange(thread)
+  const items = range?.items ?? NONE
+  const waiting = useMemo(() => {
+    const here = (to: Target) =>
+      (id !== null && sameTarget(to, { conversation: id })) ||
+      (peer !== null && sameTarget(to, { user: peer }))
+    return sends.sends.filter((send) => here(send.to) && sends.arrived[send.key] === undefined)
+  }, [sends, id, peer])
+
   // Reading takes the count away, but the line stays where it was when the thread was opened.
-  const [unreadAtOpen] = useState(unread)
+  const [opening] = useState(() => ({ read: entry?.me.read ?? 0, unread: entry?.me.unread ?? 0 }))
   const [newFrom, setNewFrom] = useState<number | null>()
-  if (newFrom === undefined && thread?.status === 'ready') setNewFrom(firstUnread(items, unreadAtOpen, me.id))
-  const rows = useMemo(() => buildRows(items, mine, me.id, newFrom ?? null), [items, mine, me.id, newFrom])
+  if (newFrom === undefined && thread?.status === 'ready' && items.length > 0)
+    setNewFrom(firstUnread(items, opening.read, opening.unread, me.id))
+
+  const [span, setSpan] = useState<Span>(AT_END)
+  const [start, end] = places(items, span)
+  const showsEnd = (range?.atEnd ?? true) && end === items.length
+  const rows = useMemo(
+    () => buildRows(items.slice(start, end), showsEnd ? waiting : NONE, me.id, newFrom ?? null),
+    [items, start, end, showsEnd, waiting, me.id, newFrom],
+  )
   const [atEnd, setAtEnd] = useState(true)
+  const [active, setActive] = useState<number | null>(null)
+  const [flash, setFlash] = useState<number | null>(null)
+  const [opened, setOpened] = useState<Opened | null>(null)
   const scroller = useRef<LogScroller>(null)
-  const newestSend = mine.at(-1)?.id ?? 0
-  const hasNewer = thread?.hasNewer ?? false
+  const newestSend = waiting.at(-1)?.key ?? ''
+  const [endKey, setEndKey] = useState('')
 
   useEffect(() => {
     chat.openThread(id)
     return () => chat.openThread(null)
   }, [chat, id])
-  useViewing(id, atEnd && !hasNewer && thread?.status === 'ready')
+  useViewing(id, atEnd && showsEnd && thread?.status === 'ready')
 
   // Somebody who sends from far up in the history goes on at its end.
   useEffect(() => {
-    if (newestSend > 0 && id !== null && messages.get(id)?.hasNewer) chat.loadLatest(id)
-  }, [newestSend, id, chat, messages])
+    if (!newestSend) return
+    setSpan(AT_END)
+    setEndKey(newestSend)
+    if (id !== null && shownRange(threads.get(id))?.atEnd === false) void chat.showLatest(id)
+  }, [newestSend, id, chat, threads])
 
-  const loading = id !== null && (!thread || thread.status === 'loading')
-  if (loading && mine.length === 0 && items.length === 0) {
+  // A thread with news opens where they begin.
+  const arrivedAt = useRef(false)
+  useEffect(() => {
+    if (arrivedAt.current || newFrom === undefined) return
+    arrivedAt.current = true
+    if (newFrom !== null && !goal) scroller.current?.show('[data-new]', 'start')
+  }, [newFrom, goal])
+
+  // A message that is wished for is loaded, then drawn, then put in the middle.
+  const shownWish = useRef(0)
+  useEffect(() => {
+    if (!goal || id === null || shownWish.current === goal.wish) return
+    let over = false
+    void chat.jumpTo(id, goal.id).then((found) => {
+      if (over || !found) return
+      shownWish.current = goal.wish
+      setSpan(around(shownRange(threads.get(id))?.items ?? [], goal.id))
+      setFlash(goal.id)
+      requestAnimationFrame(() => scroller.current?.show(`[data-id="${goal.id}"]`, 'center'))
+    })
+    return () => {
+      over = true
+    }
+  }, [goal, id, chat, threads])
+  useEffect(() => {
+    if (flash === null) return
+    const timer = setTimeout(() => setFlash(null), FLASH_MS)
+    return () => clearTimeout(timer)
+  }, [flash])
+
+  const jumpHere = useRef<(message: number) => void>(() => {})
+  jumpHere.current = (message) => {
+    if (id === null) return
+    void chat.jumpTo(id, message).then((found) => {
+      if (!found) return
+      setSpan(around(shownRange(threads.get(id))?.items ?? [], message))
+      setFlash(message)
+      requestAnimationFrame(() => scroller.current?.show(`[data-id="${message}"]`, 'center'))
+    })
+  }
+
+  const calls = useMemo<RowCalls>(
+    () => ({
+      menu: (message, origin) => setOpened({ what: 'menu', message, origin }),
+      emoji: (message, origin) => setOpened({ what: 'emoji', message, origin }),
+      reply: onReply,
+      react: (message, emoji) =>
+        void actions.react(message.conversation, message.id, emoji, message.mine?.includes(emoji) === true),
+      jump: (message) => jumpHere.current(message),
+    }),
+    [actions, onReply],
+  )
+
+  const others = Object.values(receipts ?? {})
+  const readTo = Math.max(0, ...others.map((receipt) => receipt.read))
+  const deliveredTo = Math.max(0, ...others.map((receipt) => receipt.delivered))
+  const reachedBy = (message: number): Reached =>
+    message <= readTo ? 'read' : message <= deliveredTo ? 'delivered' : 'sent'
+
+  if (id !== null && (!thread || thread.status === 'loading') && items.length === 0 && waiting.length === 0) {
     return (
       <Notice>
         <Spinner />
         <span className="visually-hidden" role="status">
-          Loading messages
+          {t('Loading messages')}
         </span>
       </Notice>
     )
   }
-  if (thread?.status === 'missing') return <Notice>This conversation is no longer here.</Notice>
-  if (id !== null && thread?.status === 'error') {
+  if (thread?.status === 'missing') return <Notice>{t('This conversation is no longer here.')}</Notice>
+  if (id !== null && thread?.status === 'error' && items.length === 0) {
     return (
       <Notice>
-        <span role="alert">The messages could not be loaded.</span>
-        <Button onClick={() => chat.openThread(id)}>Try again</Button>
+        <span role="alert">{t('The messages could not be loaded.')}</span>
+        <Button onClick={() => chat.openThread(id)}>{t('Try again')}</Button>
       </Notice>
     )
   }
 
-  async function jump() {
-    if (id !== null && hasNewer) await chat.loadLatest(id)
-    scroller.current?.toEnd()
+  async function toLatest() {
+    if (id !== null && !showsEnd) await chat.showLatest(id)
+    setSpan(AT_END)
+    setEndKey(`jump${Date.now()}`)
   }
 
+  function nearTop() {
+    if (start > 0) setSpan(earlier(items, span))
+    else if (id !== null && thread?.older === 'idle' && range && !range.atStart) void chat.loadOlder(id)
+  }
+
+  function nearEnd() {
+    if (span.to !== null) setSpan(later(items, span))
+    else if (id !== null && thread?.newer === 'idle' && range && !range.atEnd) void chat.loadNewer(id)
+  }
+
+  function onAtEnd(now: boolean) {
+    setAtEnd(now)
+    setSpan((old) => (now && old.to === null && range?.atEnd ? AT_END : pinnedSpan(items, old)))
+  }
+
+  const messageOf = (target: EventTarget): ThreadMessage | undefined => {
+    const row = (target as Element).closest?.('[data-id]')
+    return row ? items.find((item) => item.id === Number(row.getAttribute('data-id'))) : undefined
+  }
+
+  /** Arrows go from message to message; on one, single keys do what the menu does. */
+  function onKeyDown(event: KeyboardEvent<HTMLElement>) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return
+    const box = event.currentTarget
+    const row = (event.target as Element).closest('[data-id]')
+    if (event.key === 'ArrowUp' || event.key === 'ArrowDown') {
+      const all = [...box.querySelectorAll<HTMLElement>('[data-id]')]
+      const at = row ? all.indexOf(row as HTMLElement) : all.length
+      const next = all[event.key === 'ArrowUp' ? at - 1 : at + 1]
+      if (!next) return
+      event.preventDefault()
+      next.focus({ preventScroll: true })
+      next.scrollIntoView({ block: 'nearest' })
+      return
+    }
+    if (event.key === 'End') {
+      event.preventDefault()
+      void toLatest()
+      return
+    }
+    const message = messageOf(event.target)
+    if (!message || event.target !== row) return
+    if (event.key === 'Enter' || event.key === 'ContextMenu') calls.menu(message, originOf(row as Element))
+    else if (message.deleted || !rights.write) return
+    else if (event.key === 'r') onReply(message)
+    else if (event.key === 'e' && message.sender === me.id) onEdit(message)
+    else if (event.key === '+') calls.emoji(message, originOf(row as Element))
+    else if (event.key === 'Delete' && (message.sender === me.id || rights.deleteOthers))
+      setOpened({ what: 'delete', message, origin: originOf(row as Element) })
+    else return
+    event.preventDefault()
+  }
+
+  const pins = entry?.conversation.pins ?? NONE
+  const unread = entry?.me.unread ?? 0
+  // The message as it is now: it may have changed since its menu was opened.
+  const subject = opened && (items.find((item) => item.id === opened.message.id) ?? opened.message)
   return (
-    <div className={styles.frame}>
+    // biome-ignore lint/a11y/noStaticElementInteractions: the tools follow the pointer; all of them are in the menu too
+    <div
+      className={styles.frame}
+      onPointerOver={(event) => {
+        if (event.pointerType !== 'touch') setActive(messageOf(event.target)?.id ?? null)
+      }}
+      onPointerLeave={() => setActive(null)}
+    >
       <LogScroller
         ref={scroller}
         className={styles.scroller ?? ''}
-        hasNewer={hasNewer}
-        endKey={newestSend}
-        onAtEnd={setAtEnd}
-        onNearTop={() => id !== null && thread?.older === 'idle' && chat.loadOlder(id)}
-        onNearEnd={() => id !== null && thread?.newer === 'idle' && chat.loadNewer(id)}
+        label={t('Messages')}
+        hasNewer={!showsEnd}
+        endKey={endKey}
+        onAtEnd={onAtEnd}
+        onNearTop={nearTop}
+        onNearEnd={nearEnd}
+        onKeyDown={onKeyDown}
       >
         <div className={styles.content}>
           {thread?.older === 'loading' && (
@@ -99,33 +277,38 @@ export function MessageLog({ target, name, isGroup }: Props) {
           )}
           {thread?.older === 'error' && id !== null && (
             <p className={styles.edge}>
-              Older messages could not be loaded.
-              <Button onClick={() => chat.loadOlder(id)}>Try again</Button>
+              {t('Older messages could not be loaded.')}
+              <Button onClick={() => chat.loadOlder(id)}>{t('Try again')}</Button>
             </p>
           )}
           {rows.length === 0 && (
             <p className={styles.hello}>
-              No messages yet. Say hello to <bdi>{name}</bdi>.
+              {isGroup ? t('No messages yet in') : t('No messages yet. Say hello to')} <bdi>{name}</bdi>.
             </p>
           )}
           <ol className={styles.list}>
             {rows.map((row) =>
               row.type === 'day' ? (
                 <li key={row.key} className={styles.day}>
-                  <time dateTime={row.timestamp}>{dayLabel(row.timestamp)}</time>
+                  <time dateTime={row.at}>{dayLabel(row.at)}</time>
                 </li>
               ) : row.type === 'new' ? (
-                <li key={row.key} className={styles.new}>
-                  New messages
+                <li key={row.key} className={styles.new} data-new>
+                  {t('New messages')}
                 </li>
               ) : row.type === 'message' ? (
                 <MessageRow
                   key={row.key}
                   message={row.message}
-                  own={row.message.sender_id === me.id}
+                  own={row.message.sender === me.id}
                   first={row.first}
                   last={row.last}
                   inGroup={isGroup}
+                  reached={row.message.sender === me.id ? reachedBy(row.message.id) : null}
+                  pinned={pins.includes(row.message.id)}
+                  flash={flash === row.message.id}
+                  active={active === row.message.id && rights.write}
+                  calls={calls}
                 />
               ) : (
                 <PendingRow key={row.key} send={row.send} first={row.first} last={row.last} />
@@ -134,17 +317,61 @@ export function MessageLog({ target, name, isGroup }: Props) {
           </ol>
           {thread?.newer === 'error' && id !== null && (
             <p className={styles.edge}>
-              Newer messages could not be loaded.
-              <Button onClick={() => chat.loadNewer(id)}>Try again</Button>
+              {t('Newer messages could not be loaded.')}
+              <Button onClick={() => chat.loadNewer(id)}>{t('Try again')}</Button>
             </p>
           )}
         </div>
       </LogScroller>
-      {(!atEnd || hasNewer) && (
-        <button type="button" className={styles.jump} aria-label="Jump to latest" onClick={jump}>
+      {(!atEnd || !showsEnd) && (
+        <button type="button" className={styles.jump} aria-label={t('Jump to latest')} onClick={toLatest}>
           <ArrowDown size={20} aria-hidden />
           {unread > 0 && <span className={styles.count}>{unread > 99 ? '99+' : unread}</span>}
         </button>
+      )}
+      {opened?.what === 'menu' && subject && (
+        <MessageMenu
+          message={subject}
+          own={subject.sender === me.id}
+          pinned={pins.includes(subject.id)}
+          rights={rights}
+          origin={opened.origin}
+          onClose={() => setOpened((now) => (now?.what === 'menu' ? null : now))}
+          onReact={(emoji) => calls.react(subject, emoji)}
+          onMoreEmoji={() => setOpened({ ...opened, what: 'emoji' })}
+          onReply={() => onReply(subject)}
+          onEdit={() => onEdit(subject)}
+          onDelete={() => setOpened({ ...opened, what: 'delete' })}
+        />
+      )}
+      {opened?.what === 'emoji' && subject && (
+        <Menu
+          label={t('Other reactions')}
+          role="dialog"
+          origin={opened.origin}
+          onClose={() => setOpened((now) => (now?.what === 'emoji' ? null : now))}
+        >
+          <Suspense fallback={<Spinner />}>
+            <EmojiPicker
+              onPick={(emoji) => {
+                setOpened(null)
+                calls.react(subject, emoji)
+              }}
+            />
+          </Suspense>
+        </Menu>
+      )}
+      {opened?.what === 'delete' && subject && (
+        <ConfirmDialog
+          title={t('Delete this message?')}
+          text={t('Its text is gone for everybody in this conversation.')}
+          action={t('Delete')}
+          onConfirm={async () => {
+            await actions.write('delete', { conversation: subject.conversation, message: subject.id })
+            setOpened(null)
+          }}
+          onClose={() => setOpened(null)}
+        />
       )}
     </div>
   )

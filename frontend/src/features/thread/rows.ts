@@ -1,19 +1,19 @@
 import { dayKey } from '../../lib/time'
-import type { PendingSend } from '../../stores/outbox'
-import type { ThreadMessage } from '../../stores/thread'
+import type { Send } from '../../storage/local'
+import type { ThreadMessage } from '../../stores/ranges'
 
 /** What the log draws, one after the other. */
 export type Row =
-  | { type: 'day'; key: string; timestamp: string }
+  | { type: 'day'; key: string; at: string }
   | { type: 'new'; key: string }
   | { type: 'message'; key: string; message: ThreadMessage; first: boolean; last: boolean }
-  | { type: 'pending'; key: string; send: PendingSend; first: boolean; last: boolean }
+  | { type: 'pending'; key: string; send: Send; first: boolean; last: boolean }
 
 const GROUP_MS = 5 * 60_000
 
 interface Entry {
-  senderId: number
-  timestamp: string
+  sender: number | null
+  at: string
   day: string
 }
 
@@ -21,43 +21,40 @@ interface Entry {
 const together = (a: Entry | undefined, b: Entry | undefined): boolean =>
   a !== undefined &&
   b !== undefined &&
-  a.senderId === b.senderId &&
+  a.sender === b.sender &&
   a.day === b.day &&
-  Date.parse(b.timestamp) - Date.parse(a.timestamp) < GROUP_MS
+  Date.parse(b.at) - Date.parse(a.at) < GROUP_MS
 
-/** Where `unread` messages of others begin; null when that is not loaded. */
+/** The first message that somebody else wrote after `read`; null when all is read, or that is not loaded. */
 export function firstUnread(
   messages: readonly ThreadMessage[],
+  read: number,
   unread: number,
-  ownId: number,
+  me: number,
 ): number | null {
   if (unread === 0) return null
-  const others = messages.filter((message) => message.sender_id !== ownId)
-  return others.at(-unread)?.id ?? null
+  const at = messages.findIndex((message) => message.id > read && message.sender !== me)
+  // What comes before may be unread too, and not loaded.
+  return at > 0 || (messages[0]?.number ?? 0) === 1 ? (messages[at]?.id ?? null) : null
 }
 
 export function buildRows(
   messages: readonly ThreadMessage[],
-  sends: readonly PendingSend[],
-  ownId: number,
+  sends: readonly Send[],
+  me: number,
   newFrom: number | null,
 ): Row[] {
   const entries: Entry[] = [
-    ...messages.map((message) => ({
-      senderId: message.sender_id,
-      timestamp: message.timestamp,
-      day: dayKey(message.timestamp),
-    })),
+    ...messages.map(({ sender, at }) => ({ sender, at, day: dayKey(at) })),
     ...sends.map((send) => {
-      const timestamp = new Date(send.createdAt).toISOString()
-      return { senderId: ownId, timestamp, day: dayKey(timestamp) }
+      const at = new Date(send.createdAt).toISOString()
+      return { sender: me, at, day: dayKey(at) }
     }),
   ]
   const rows: Row[] = []
   entries.forEach((entry, index) => {
     const before = entries[index - 1]
-    if (entry.day !== before?.day)
-      rows.push({ type: 'day', key: `d${entry.day}`, timestamp: entry.timestamp })
+    if (entry.day !== before?.day) rows.push({ type: 'day', key: `d${entry.day}`, at: entry.at })
     const message = messages[index]
     const startsNew = (at: number) => newFrom !== null && messages[at]?.id === newFrom
     if (startsNew(index)) rows.push({ type: 'new', key: 'new' })
@@ -65,10 +62,10 @@ export function buildRows(
     const last = startsNew(index + 1) || !together(entry, entries[index + 1])
     const send = sends[index - messages.length]
     if (message) {
-      // A message keeps the row of the optimistic bubble that it replaced.
-      const key = message.sendId === undefined ? `m${message.id}` : `p${message.sendId}`
+      // A message keeps the row of the bubble that it replaced.
+      const key = message.sendKey === undefined ? `m${message.id}` : `p${message.sendKey}`
       rows.push({ type: 'message', key, message, first, last })
-    } else if (send) rows.push({ type: 'pending', key: `p${send.id}`, send, first, last })
+    } else if (send) rows.push({ type: 'pending', key: `p${send.key}`, send, first, last })
   })
   return rows
 }

@@ -1,0 +1,7 @@
+import { useSyncExternalStore } from 'react'
+import { useServices } from '../../stores/context'
+
+export function useBlocked(user: number | null): boolean {
+  const { chat } = useServices()
+  return useSyncExternalStore(chat.onBlocked, () => user !== null && chat.isBlocked(user))
+}

@@ -1,0 +1,1 @@
+export const TABLE: Readonly<Record<string, string>> = {}

@@ -1,0 +1,96 @@
+import { type ReactNode, useEffect, useLayoutEffect, useRef } from 'react'
+import { arrowFocus } from '../lib/arrowFocus'
+import styles from './Menu.module.css'
+
+/** Where a menu comes out of: an element's box, or the point that was pressed. */
+export interface Origin {
+  x: number
+  y: number
+  /** Height of what must not be covered. */
+  height: number
+  /** The menu's end is at `x`. */
+  fromEnd: boolean
+}
+
+export function originOf(element: Element): Origin {
+  const box = element.getBoundingClientRect()
+  const rtl = getComputedStyle(element).direction === 'rtl'
+  return { x: rtl ? box.left : box.right, y: box.top, height: box.height, fromEnd: !rtl }
+}
+
+const EDGE = 8
+
+interface Props {
+  label: string
+  origin: Origin
+  onClose(): void
+  children: ReactNode
+  role?: 'menu' | 'dialog'
+}
+
+/** A popover in the top layer: a click beside it or Escape closes it, and the focus goes back to where it was. */
+export function Menu({ label, origin, onClose, children, role = 'menu' }: Props) {
+  const element = useRef<HTMLDivElement>(null)
+  const close = useRef(onClose)
+  close.current = onClose
+
+  useLayoutEffect(() => {
+    const menu = element.current
+    if (!menu) return
+    menu.showPopover?.()
+    const { width, height } = menu.getBoundingClientRect()
+    const left = origin.fromEnd ? origin.x - width : origin.x
+    const below = origin.y + origin.height + 4
+    const top = below + height > innerHeight - EDGE ? origin.y - height - 4 : below
+    menu.style.left = `${Math.max(EDGE, Math.min(left, innerWidth - width - EDGE))}px`
+    menu.style.top = `${Math.max(EDGE, Math.min(top, innerHeight - height - EDGE))}px`
+    menu.querySelector<HTMLElement>('button')?.focus()
+  }, [origin])
+
+  useEffect(() => {
+    const menu = element.current
+    const back = document.activeElement instanceof HTMLElement ? document.activeElement : null
+    const toggled = (event: Event) => (event as ToggleEvent).newState === 'closed' && close.current()
+    menu?.addEventListener('toggle', toggled)
+    return () => {
+      menu?.removeEventListener('toggle', toggled)
+      if (menu?.matches(':popover-open')) menu.hidePopover()
+      back?.isConnected && document.activeElement === document.body && back.focus()
+    }
+  }, [])
+
+  return (
+    <div
+      ref={element}
+      popover="auto"
+      className={styles.menu}
+      role={role}
+      aria-label={label}
+      onKeyDown={(event) => {
+        if (arrowFocus(event.key, event.currentTarget)) event.preventDefault()
+        if (event.key === 'Tab') onClose()
+        event.stopPropagation()
+      }}
+    >
+      {children}
+    </div>
+  )
+}
+
+interface ItemProps {
+  icon?: ReactNode
+  danger?: boolean
+  onPick(): void
+  children: ReactNode
+}
+
+export function MenuItem({ icon, danger = false, onPick, children }: ItemProps) {
+  return (
+    <button type="button" role="menuitem" className={styles.item} data-danger={danger} onClick={onPick}>
+      {icon}
+      {children}
+    </button>
+  )
+}
+
+export const MenuLine = () => <hr className={styles.line} />
