@@ -14,7 +14,7 @@ import { useBlocked } from '../features/thread/useBlocked'
 import { t } from '../lib/i18n'
 import { isConflict } from '../stores/actions'
 import { useMe, useServices } from '../stores/context'
-import { tailOf, type ThreadMessage } from '../stores/ranges'
+import { type ThreadMessage, tailOf } from '../stores/ranges'
 import styles from './ChatPane.module.css'
 
 const InfoDialog = lazy(() => import('../features/group/InfoDialog').then((m) => ({ default: m.InfoDialog })))
@@ -94,7 +94,9 @@ function Pane({ entry, conversation, peer, avatar, name, goal, onSearch }: PaneP
   const draftKey = conversation === null ? `u${peer}` : `c${conversation}`
   const replyTo = useStore(drafts.state, (now) => now.drafts.get(draftKey)?.replyTo ?? null)
   const [editing, setEditing] = useState<(Editing & { revision: number }) | null>(null)
-  const [clash, setClash] = useState<{ mine: string; error: string; theirs: ThreadMessage | null } | null>(null)
+  const [clash, setClash] = useState<{ mine: string; error: string; theirs: ThreadMessage | null } | null>(
+    null,
+  )
   const [wanted, setWanted] = useState<Goal | null>(null)
   const [info, setInfo] = useState(false)
   const limit = useStore(connection.greeting, ({ hello }) => hello?.limits.text ?? null)
@@ -111,7 +113,9 @@ function Pane({ entry, conversation, peer, avatar, name, goal, onSearch }: PaneP
     return { write: !left, pin: !left && (!isGroup || governs), deleteOthers: isGroup && governs }
   }, [isGroup, left, role])
 
-  const list = useStore(members.state, (now) => (conversation === null ? undefined : now.members[conversation]))
+  const list = useStore(members.state, (now) =>
+    conversation === null ? undefined : now.members[conversation],
+  )
   useEffect(() => {
     if (isGroup && conversation !== null && !left) members.load(conversation).catch(() => {})
   }, [isGroup, conversation, left, members])

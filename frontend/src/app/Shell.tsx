@@ -12,10 +12,12 @@ import { Avatar } from '../ui/Avatar'
 import { IconButton } from '../ui/Button'
 import { Menu, MenuItem, type Origin, originOf } from '../ui/Menu'
 import { Toaster } from '../ui/Toaster'
-import { ConversationPane, NewChatPane } from './ChatPane'
 import styles from './Shell.module.css'
 import { useShortcuts } from './useShortcuts'
 
+const loadPane = () => import('./ChatPane')
+const ConversationPane = lazy(() => loadPane().then((m) => ({ default: m.ConversationPane })))
+const NewChatPane = lazy(() => loadPane().then((m) => ({ default: m.NewChatPane })))
 const NewGroup = lazy(() => import('../features/group/NewGroup').then((m) => ({ default: m.NewGroup })))
 const Settings = lazy(() => import('../features/settings/Settings').then((m) => ({ default: m.Settings })))
 const Switcher = lazy(() => import('../features/switcher/Switcher').then((m) => ({ default: m.Switcher })))
@@ -29,7 +31,8 @@ function usePlace() {
   const [withUser, user] = useRoute('/u/:id')
   const [path] = useLocation()
   const [search] = useSearchParams()
-  const id = (text: string | null | undefined) => (text != null && /^\d{1,16}$/.test(text) ? Number(text) : null)
+  const id = (text: string | null | undefined) =>
+    text != null && /^\d{1,16}$/.test(text) ? Number(text) : null
   const conversationId = inConversation ? id(conversation.id) : null
   const userId = withUser ? id(user.id) : null
   return {
@@ -46,6 +49,11 @@ export function Shell() {
   const [overlay, setOverlay] = useState<Overlay | null>(null)
   const [within, setWithin] = useState<{ id: number; name: string } | null>(null)
   useShortcuts(conversationId, setOverlay)
+  // The list is there first; what most people open next comes while they look at it.
+  useEffect(() => {
+    const timer = setTimeout(loadPane, 200)
+    return () => clearTimeout(timer)
+  }, [])
   // A search belongs to the conversation it was begun in.
   if (within !== null && within.id !== conversationId) setWithin(null)
   // Every visit of a message's address is a wish to see it.
@@ -55,7 +63,7 @@ export function Shell() {
 
   const inChat = conversationId !== null || userId !== null
   return (
-    <main className={styles.shell} data-chat={inChat} data-search={within !== null}>
+    <main className={styles.shell} data-shows={inChat && within === null ? 'chat' : 'list'}>
       <h1 className="visually-hidden">{t('Chat')}</h1>
       <TitleBadge />
       <Announcer />
@@ -67,18 +75,20 @@ export function Shell() {
         </SearchBox>
       </section>
       <section className={styles.main} aria-label={t('Conversation')}>
-        {conversationId !== null ? (
-          <ConversationPane
-            key={`c${conversationId}`}
-            id={conversationId}
-            goal={wish}
-            onSearch={(name) => setWithin({ id: conversationId, name })}
-          />
-        ) : userId !== null ? (
-          <NewChatPane key={`u${userId}`} userId={userId} />
-        ) : (
-          <Blank />
-        )}
+        <Suspense>
+          {conversationId !== null ? (
+            <ConversationPane
+              key={`c${conversationId}`}
+              id={conversationId}
+              goal={wish}
+              onSearch={(name) => setWithin({ id: conversationId, name })}
+            />
+          ) : userId !== null ? (
+            <NewChatPane key={`u${userId}`} userId={userId} />
+          ) : (
+            <Blank />
+          )}
+        </Suspense>
       </section>
       <Suspense>
         {overlay === 'group' && <NewGroup onClose={() => setOverlay(null)} />}

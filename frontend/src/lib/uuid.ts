@@ -7,7 +7,8 @@ let counter = 0
  */
 export function uuidv7(
   now = Date.now(),
-  random: (bytes: Uint8Array) => Uint8Array = (bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
+  random: (bytes: Uint8Array) => Uint8Array = (bytes) =>
+    crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
 ): string {
   const bytes = random(new Uint8Array(16))
   if (now > lastMs) {

@@ -11,7 +11,8 @@ export function createAnnouncer() {
 
   function speak() {
     timer = undefined
-    const text = waiting.length === 1 ? (waiting[0] as string) : t('{count} new messages', { count: waiting.length })
+    const text =
+      waiting.length === 1 ? (waiting[0] as string) : t('{count} new messages', { count: waiting.length })
     waiting = []
     // The same sentence twice is no change to the region, so it would stay silent.
     state.setState({ text: text === state.getState().text ? `${text}\u00a0` : text })

@@ -200,7 +200,7 @@ export function createChat(parts: ChatParts) {
     for (const id of threads.ids()) {
       const thread = threads.get(id)
       const entry = conversations.get(id)
-      if (!thread || thread.status !== 'ready' || !entry) continue
+      if (thread?.status !== 'ready' || !entry) continue
       if (thread.through >= entry.head) continue
       if (thread.through > 0 && entry.head - thread.through <= WORTH_RESUMING)
         logs.push({ log: { conversation: id }, after: thread.through })
@@ -228,7 +228,7 @@ export function createChat(parts: ChatParts) {
     let after = 0
     for (;;) {
       const page = await connection.ask('log', { log: { user: myId() }, after, limit: 100 }).catch(() => null)
-      if (!page || mine !== generation) return
+      if (mine !== generation || page === null) return
       for (const event of page.events)
         if (event.kind === 'blocked') event.on ? found.add(event.user) : found.delete(event.user)
       const last = page.events.at(-1)?.seq ?? page.resync
@@ -272,7 +272,9 @@ export function createChat(parts: ChatParts) {
       threads.update(id, (thread) => {
         const apply = (ranges: Thread['ranges'], [event, sendKey]: [Event, string | undefined]) =>
           applyToRanges(ranges, event, myId(), sendKey)
-        return { ...thread, ranges: underWay.events.reduce(apply, thread.ranges) }
+        const ranges = underWay.events.reduce(apply, thread.ranges)
+        const last = underWay.events.at(-1)?.[0].seq ?? 0
+        return { ...thread, ranges, through: thread.through > 0 ? Math.max(thread.through, last) : 0 }
       })
       saveSoon()
     } catch (error) {
@@ -382,7 +384,9 @@ export function createChat(parts: ChatParts) {
   // --- What the socket brings ---
 
   const isHere = (entry: Entry | undefined, conversation: number) => (to: Target) =>
-    'conversation' in to ? to.conversation === conversation : entry?.conversation.pair?.includes(to.user) === true
+    'conversation' in to
+      ? to.conversation === conversation
+      : entry?.conversation.pair?.includes(to.user) === true
 
   function conversationEvent(id: number, event: Event) {
     let entry = conversations.get(id)
@@ -412,12 +416,28 @@ export function createChat(parts: ChatParts) {
     for (const load of loads) if (load.id === id) load.events.push([event, sendKey])
     const thread = threads.get(id)
     if (thread) {
-      const ranges = applyToRanges(thread.ranges, event, myId(), sendKey)
-      const through = event.seq === thread.through + 1 ? event.seq : thread.through
-      threads.set(id, { ...thread, ranges, through })
+      // A thread follows its log step by step: what it has is left alone, and nothing is put behind a hole.
+      const follows = thread.status === 'ready' && thread.through > 0
+      if (follows && event.seq > thread.through + 1) mend(id, thread.through)
+      else if (!follows || event.seq > thread.through) {
+        const ranges = applyToRanges(thread.ranges, event, myId(), sendKey)
+        threads.set(id, { ...thread, ranges, through: follows ? event.seq : thread.through })
+      }
     } else unopened.delete(id)
     if (event.kind === 'posted' && viewing === id) markRead(id)
     saveSoon()
+  }
+
+  const mending = new Set<number>()
+
+  /** Has the server tell again what follows the last event that was not missed. */
+  function mend(conversation: number, after: number) {
+    if (mending.has(conversation)) return
+    mending.add(conversation)
+    connection
+      .ask('resume', { logs: [{ log: { conversation }, after }] })
+      .catch(() => {})
+      .finally(() => mending.delete(conversation))
   }
 
   function arrived(id: number, entry: Entry | undefined, message: Message) {
@@ -486,12 +506,6 @@ export function createChat(parts: ChatParts) {
       case 'event': {
         const { log } = frame.body
         return 'user' in log ? userEvent(frame.body) : conversationEvent(log.conversation, frame.body)
-      }
-      case 'live': {
-        const { log } = frame.body
-        if (!('conversation' in log)) return
-        const head = conversations.get(log.conversation)?.head ?? 0
-        return threads.update(log.conversation, (now) => ({ ...now, through: Math.max(now.through, head) }))
       }
       case 'resync':
         return resync(frame.body.log, frame.body.seq)

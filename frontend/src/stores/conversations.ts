@@ -19,8 +19,7 @@ const newer = (old: Entry | undefined, fresh: Entry): Entry => (old && old.head 
 
 export function merged(list: readonly Entry[], fresh: readonly Entry[]): Entry[] {
   const byId = new Map(list.map((entry) => [entry.conversation.id, entry]))
-  for (const entry of fresh)
-    byId.set(entry.conversation.id, newer(byId.get(entry.conversation.id), entry))
+  for (const entry of fresh) byId.set(entry.conversation.id, newer(byId.get(entry.conversation.id), entry))
   return [...byId.values()].sort(byActivity)
 }
 

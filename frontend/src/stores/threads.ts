@@ -1,15 +1,5 @@
 import { createStore } from 'zustand/vanilla'
-import {
-  cut,
-  fewest,
-  firstId,
-  lastId,
-  type Page,
-  type Range,
-  rangeWith,
-  tailOf,
-  withPage,
-} from './ranges'
+import { cut, fewest, firstId, lastId, type Page, type Range, rangeWith, tailOf, withPage } from './ranges'
 
 export type EdgeState = 'idle' | 'loading' | 'error'
 
@@ -57,7 +47,8 @@ export function trimmed(thread: Thread, grew: 'old' | 'new'): Thread {
   if (!shown) return thread
   const range = cut(shown, grew === 'old' ? 'new' : 'old')
   if (range === shown) return thread
-  const focus = thread.focus === 'end' && range.atEnd ? 'end' : grew === 'old' ? firstId(range) : lastId(range)
+  const focus =
+    thread.focus === 'end' && range.atEnd ? 'end' : grew === 'old' ? firstId(range) : lastId(range)
   return { ...thread, focus, ranges: thread.ranges.map((other) => (other === shown ? range : other)) }
 }
 

@@ -60,6 +60,7 @@ export function Menu({ label, origin, onClose, children, role = 'menu' }: Props)
   }, [])
 
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions lint/a11y/useAriaPropsSupportedByRole: it has one of two roles
     <div
       ref={element}
       popover="auto"

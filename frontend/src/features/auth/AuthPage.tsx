@@ -70,7 +70,9 @@ function AuthForm({ registering, notice }: { registering: boolean; notice: strin
         <img className={styles.mark} src="/favicon.svg" alt="" width="44" height="44" />
         <h1 className={styles.title}>{registering ? t('Create your account') : t('Welcome back')}</h1>
         <p className={styles.lead}>
-          {registering ? t('Pick a name people can find you by.') : t('Log in to go on with your conversations.')}
+          {registering
+            ? t('Pick a name people can find you by.')
+            : t('Log in to go on with your conversations.')}
         </p>
         <p className={styles.message} role="alert" data-error={errors.form !== null}>
           {message}
@@ -111,7 +113,9 @@ function AuthForm({ registering, notice }: { registering: boolean; notice: strin
         </Button>
         <p className={styles.other}>
           {registering ? t('Have an account?') : t('New here?')}{' '}
-          <Link href={registering ? '/' : SIGN_UP_PATH}>{registering ? t('Log in instead') : t('Sign up')}</Link>
+          <Link href={registering ? '/' : SIGN_UP_PATH}>
+            {registering ? t('Log in instead') : t('Sign up')}
+          </Link>
         </p>
       </form>
     </main>

@@ -1,5 +1,5 @@
-import { t } from '../../lib/i18n'
 import type { ApiError } from '../../api/client'
+import { t } from '../../lib/i18n'
 
 /** What to say, and beside which field. */
 export interface AuthErrors {
@@ -21,7 +21,8 @@ export function missing(username: string, password: string): AuthErrors | null {
 
 export function explain(error: ApiError, step: 'register' | 'login'): AuthErrors {
   if (error.status === 409) return { ...NO_ERRORS, username: error.message }
-  if (step === 'login' && error.status === 401) return { ...NO_ERRORS, form: t('Wrong username or password.') }
+  if (step === 'login' && error.status === 401)
+    return { ...NO_ERRORS, form: t('Wrong username or password.') }
   const of = (field: string) => error.fields.find((entry) => entry.field === field)?.detail ?? null
   const username = of('username')
   const password = of('password')

@@ -3,8 +3,8 @@ import {
   type KeyboardEvent,
   lazy,
   type ReactNode,
-  Suspense,
   type SubmitEvent,
+  Suspense,
   useEffect,
   useId,
   useLayoutEffect,
@@ -184,10 +184,10 @@ export function Composer(props: Props) {
       )}
       {trouble}
       {offered.length > 0 && (
-        <ul id={listId} className={styles.people} role="listbox" aria-label={t('People')}>
+        <div id={listId} className={styles.people} role="listbox" aria-label={t('People')}>
           {offered.map((person, place) => (
             // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the text field's
-            <li
+            <div
               key={person.id}
               id={`${listId}-${place}`}
               role="option"
@@ -200,9 +200,9 @@ export function Composer(props: Props) {
               <span className="one-line" dir="auto">
                 {person.name}
               </span>
-            </li>
+            </div>
           ))}
-        </ul>
+        </div>
       )}
       <div className={styles.line}>
         <div className={styles.field}>

@@ -18,7 +18,9 @@ export function mentionsIn(text: string, people: readonly Named[]): number[] {
   const found = new Set<number>()
   for (const { index } of text.matchAll(/@/g)) {
     const rest = text.slice(index + 1)
-    const meant = byLength.find(({ name }) => name && rest.startsWith(name) && !/^[\p{L}\p{N}_]/u.test(rest.slice(name.length)))
+    const meant = byLength.find(
+      ({ name }) => name && rest.startsWith(name) && !/^[\p{L}\p{N}_]/u.test(rest.slice(name.length)),
+    )
     if (meant) found.add(meant.id)
   }
   return [...found]

@@ -64,10 +64,9 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
       RANK[a.role ?? 'member'] - RANK[b.role ?? 'member'] || nameOf(a.user).localeCompare(nameOf(b.user)),
   )
   const may = (member: Member) =>
-    governs &&
-    member.user !== me.id &&
-    (role === 'owner' || member.role === 'member')
-  const setRole = (user: number, to: Role) => run(() => actions.write('set_role', { conversation: id, user, role: to }))
+    governs && member.user !== me.id && (role === 'owner' || member.role === 'member')
+  const setRole = (user: number, to: Role) =>
+    run(() => actions.write('set_role', { conversation: id, user, role: to }))
 
   return (
     <Dialog title={isGroup ? t('Group info') : t('Info')} onClose={onClose}>
@@ -89,7 +88,9 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
             {name}
           </p>
         )}
-        {isGroup && <p className={styles.role}>{t('{count} members', { count: entry.conversation.members })}</p>}
+        {isGroup && (
+          <p className={styles.role}>{t('{count} members', { count: entry.conversation.members })}</p>
+        )}
         {governs && mode === 'look' && (
           <Button onClick={() => setMode('rename')}>
             <Pencil size={15} aria-hidden />

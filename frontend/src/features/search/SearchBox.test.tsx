@@ -1,30 +1,38 @@
 import { screen, waitFor } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { expect, test, vi } from 'vitest'
-import type { User } from '../../api/types'
-import { conversation } from '../../test/make'
+import { entry } from '../../test/make'
 import { renderScreen } from '../../test/screen'
-import { PeopleSearch } from './PeopleSearch'
+import { SearchBox } from './SearchBox'
 
-const ANN = { id: 5, username: 'ann' }
-const ANNA = { id: 6, username: 'anna' }
+const ANN = { id: 5, name: 'ann' }
+const ANNA = { id: 6, name: 'anna' }
+const BOX = (
+  <SearchBox within={null} onLeave={() => {}}>
+    list
+  </SearchBox>
+)
 const box = () => screen.getByRole('searchbox', { name: 'Find people' })
 
 test('typing asks once, and Enter takes the first', async () => {
-  const searchUsers = vi.fn(async (): Promise<User[]> => [ANN, ANNA])
-  const { location } = renderScreen(<PeopleSearch>list</PeopleSearch>, { api: { searchUsers } })
+  const ask = vi.fn().mockResolvedValue({ users: [ANN, ANNA] })
+  const { location } = renderScreen(BOX, { connection: { ask } })
   await userEvent.type(box(), 'ann')
   await screen.findByRole('button', { name: 'anna' })
-  expect(searchUsers).toHaveBeenCalledOnce()
+  expect(ask).toHaveBeenCalledOnce()
   await userEvent.keyboard('{Enter}')
   expect(location.history.at(-1)).toBe('/u/5')
   expect(screen.getByText('list')).toBeTruthy()
 })
 
 test('arrows reach every result and come back; a known person opens their conversation', async () => {
-  const searchUsers = async () => [ANN, ANNA]
-  const { location, services } = renderScreen(<PeopleSearch>list</PeopleSearch>, { api: { searchUsers } })
-  services.conversations.loaded([conversation(9, null, { peer: ANNA })])
+  const ask = vi.fn().mockResolvedValue({ users: [ANN, ANNA] })
+  const { location, services } = renderScreen(BOX, { connection: { ask } })
+  const known = entry(9, undefined, { peer: ANNA })
+  services.conversations.page(
+    [{ ...known, conversation: { ...known.conversation, pair: [1, ANNA.id] } }],
+    null,
+  )
   await userEvent.type(box(), 'ann')
   await screen.findByRole('button', { name: 'anna' })
   await userEvent.keyboard('{ArrowDown}{ArrowDown}')
@@ -36,11 +44,11 @@ test('arrows reach every result and come back; a known person opens their conver
 })
 
 test('a failure and an empty answer are said', async () => {
-  const searchUsers = vi
+  const ask = vi
     .fn()
-    .mockResolvedValueOnce([])
+    .mockResolvedValueOnce({ users: [] })
     .mockRejectedValueOnce(new Error('Too many questions.'))
-  renderScreen(<PeopleSearch>list</PeopleSearch>, { api: { searchUsers } })
+  renderScreen(BOX, { connection: { ask } })
   await userEvent.type(box(), 'zoe')
   await screen.findByText('Nobody is called “zoe”.')
   await userEvent.type(box(), 'y')

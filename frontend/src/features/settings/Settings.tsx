@@ -23,7 +23,8 @@ export function Settings({ onClose }: { onClose(): void }) {
   const refused = notifies && Notification.permission === 'denied'
 
   async function setNotify(on: boolean) {
-    if (on && (await Notification.requestPermission()) !== 'granted') return preferences.set({ notify: false })
+    if (on && (await Notification.requestPermission()) !== 'granted')
+      return preferences.set({ notify: false })
     preferences.set({ notify: on })
   }
 
@@ -100,7 +101,9 @@ export function Settings({ onClose }: { onClose(): void }) {
       <Button tone="danger" onClick={logout}>
         {t('Log out')}
       </Button>
-      <p className={styles.note}>{t('Logging out ends it in all tabs and clears what is kept on this device.')}</p>
+      <p className={styles.note}>
+        {t('Logging out ends it in all tabs and clears what is kept on this device.')}
+      </p>
     </Dialog>
   )
 }

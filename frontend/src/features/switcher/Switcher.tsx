@@ -98,10 +98,10 @@ export function Switcher({ onClose }: { onClose(): void }) {
         }}
         onKeyDown={onKeyDown}
       />
-      <ul id={id} className={styles.list} role="listbox" aria-label={t('Conversations and people')}>
+      <div id={id} className={styles.list} role="listbox" aria-label={t('Conversations and people')}>
         {options.map((option, place) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the text field's
-          <li
+          <div
             key={option.key}
             id={`${id}-${place}`}
             role="option"
@@ -116,9 +116,9 @@ export function Switcher({ onClose }: { onClose(): void }) {
               {option.name}
             </span>
             {option.unread > 0 && <span className={styles.unread}>{option.unread}</span>}
-          </li>
+          </div>
         ))}
-      </ul>
+      </div>
       {options.length === 0 && <p className={styles.none}>{t('Nothing found.')}</p>}
     </Dialog>
   )

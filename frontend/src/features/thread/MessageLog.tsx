@@ -13,7 +13,7 @@ import { useStore } from 'zustand'
 import { t } from '../../lib/i18n'
 import { dayLabel } from '../../lib/time'
 import { useMe, useServices } from '../../stores/context'
-import { type Target, sameTarget } from '../../stores/outbox'
+import { sameTarget, type Target } from '../../stores/outbox'
 import type { ThreadMessage } from '../../stores/ranges'
 import { shownRange } from '../../stores/threads'
 import { Button } from '../../ui/Button'
@@ -25,7 +25,7 @@ import styles from './MessageLog.module.css'
 import { MessageMenu, type Rights } from './MessageMenu'
 import { MessageRow, PendingRow, type Reached, type RowCalls } from './MessageRow'
 import { buildRows, firstUnread } from './rows'
-import { around, AT_END, earlier, later, pinned as pinnedSpan, places, type Span } from './span'
+import { AT_END, around, earlier, later, pinned as pinnedSpan, places, type Span } from './span'
 import { useViewing } from './useViewing'
 
 const EmojiPicker = lazy(() => import('../emoji/EmojiPicker'))
@@ -250,7 +250,6 @@ export function MessageLog(props: Props) {
   // The message as it is now: it may have changed since its menu was opened.
   const subject = opened && (items.find((item) => item.id === opened.message.id) ?? opened.message)
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the tools follow the pointer; all of them are in the menu too
     <div
       className={styles.frame}
       onPointerOver={(event) => {

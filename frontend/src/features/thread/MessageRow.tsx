@@ -206,7 +206,7 @@ export const PendingRow = memo(function PendingRow({ send, first, last }: Place 
   const { failed } = send
   return (
     <li className={styles.row} data-own data-first={first} tabIndex={-1}>
-      <div className={styles.bubble} data-last={last} data-trouble={failed !== null}>
+      <div className={`${styles.bubble} ${styles.lone}`} data-last={last} data-trouble={failed !== null}>
         {first && <span className="visually-hidden">{t('You')}</span>}
         {send.replyTo !== null && <Quote conversation={conversation} id={send.replyTo} />}
         <Body
