@@ -1,47 +1,14 @@
 // People chat in real browsers with the real server, which is stopped and started in between.
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { chromium } from 'playwright-core'
-import { Person } from './person.mjs'
-import { startServer } from './server.mjs'
+import { test } from 'node:test'
+import { PHONE } from './person.mjs'
+import { world } from './world.mjs'
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
-
-let folder
-let server
-let browser
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'chat-e2e-'))
-  server = await startServer(join(folder, 'chat.db'))
-  // A user-data-dir of its own is what playwright gives each launch.
-  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-  browser = await chromium.launch({ executablePath, headless: true, args: FLAGS })
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+const it = world()
 
 test('people find each other, chat, reload, and outlive a restart of the server', async () => {
-  const [anna, ben, clara] = await Promise.all(
-    ['anna', 'ben', 'clara'].map((name) => Person.arrive(browser, name, server.url)),
-  )
+  const [anna, ben, clara] = await it.signUp('anna', 'ben', 'clara')
   const everybody = [anna, ben, clara]
-  await Promise.all(everybody.map((person) => person.signUp()))
 
   // Live, both ways. The first message makes the conversation, which appears for the other without a reload.
   const said = []
@@ -63,6 +30,7 @@ test('people find each other, chat, reload, and outlive a restart of the server'
   await clara.find('anna')
   await clara.say('The library has your book, it is yours until the 12th.')
   await anna.listed('clara').getByText('1 unread').waitFor()
+  assert.equal(await anna.page.title(), '(1) Chat')
   await anna.seesExactly(said)
   await ben.seesExactly(said)
 
@@ -70,14 +38,17 @@ test('people find each other, chat, reload, and outlive a restart of the server'
   await anna.seesExactly(said)
   await says(ben, anna, 'What is the weather going to be?')
 
-  // The server goes and comes back with the same data; nobody touches the pages.
+  // The server goes and comes back with the same data; nobody touches the pages. What is written meanwhile waits.
   for (const person of everybody) person.expectOutage = true
-  assert.equal(await server.stop(), 0)
+  assert.equal(await it.server.stop(), 0)
   for (const person of everybody) await person.page.getByText('Reconnecting').waitFor()
-  server = await startServer(join(folder, 'chat.db'), server.port)
+  await anna.type('Dry until four, they say.')
+  await anna.message('Dry until four').getByLabel('Sending').waitFor()
+  await it.restart()
   for (const person of everybody) await person.page.getByText('Reconnecting').waitFor({ state: 'hidden' })
   for (const person of everybody) person.expectOutage = false
-  await says(anna, ben, 'Dry until four, they say.')
+  said.push('Dry until four, they say.')
+  await ben.sees('Dry until four')
   await says(ben, anna, 'Then we start early.')
 
   await Promise.all([anna.page.reload(), ben.page.reload()])
@@ -86,8 +57,337 @@ test('people find each other, chat, reload, and outlive a restart of the server'
   await anna.listed('clara').getByText('1 unread').waitFor()
 
   if (process.env.E2E_SCREENSHOT) await anna.page.screenshot({ path: process.env.E2E_SCREENSHOT })
-  assert.deepEqual(
-    everybody.flatMap((person) => person.complaints),
-    [],
-  )
+  await it.leave()
+})
+
+test('two tabs and a phone of one person agree; what is written offline is sent once, in order', async () => {
+  const [dora, emil] = await it.signUp('dora', 'emil')
+  await dora.find('emil')
+  await dora.say('one')
+  const phone = await it.arrive('dora', { viewport: PHONE, hasTouch: true, isMobile: true })
+  await phone.logIn()
+  await phone.open('emil')
+  await phone.sees('one')
+  const tab = it.meet(await dora.secondTab())
+  await tab.page.goto(dora.page.url())
+  await tab.sees('one')
+
+  // Offline: both tabs write, the page is loaded again without a network, and a draft is kept.
+  await dora.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined))
+  tab.expectOutage = true
+  await dora.offline()
+  await dora.type('two')
+  await dora.message('two').getByLabel('Sending').waitFor()
+  await tab.sees('two')
+  await tab.type('three')
+  await tab.message('three').getByLabel('Sending').waitFor()
+  await dora.composer.fill('a draft that stays')
+  await dora.keeps(({ drafts }) => drafts.some(({ text }) => text === 'a draft that stays'))
+  await dora.page.reload()
+  await dora.seesExactly(['one', 'two', 'three'])
+  assert.equal(await dora.composer.inputValue(), 'a draft that stays')
+  assert.equal(await emil.listed('dora').getByText('3 unread').count(), 0)
+
+  await dora.online()
+  await emil.listed('dora').getByText('3 unread').waitFor()
+  await emil.open('dora')
+  const all = ['one', 'two', 'three']
+  for (const person of [emil, dora, tab, phone]) await person.seesExactly(all)
+  tab.expectOutage = false
+
+  // Logging out ends it in all tabs, and leaves nothing on the device.
+  await dora.page.getByRole('button', { name: 'Menu', exact: true }).click()
+  await dora.page.getByRole('menuitem', { name: 'Settings' }).click()
+  await dora.page.getByRole('button', { name: 'Log out' }).click()
+  await dora.page.getByRole('heading', { name: 'Welcome back' }).waitFor()
+  await tab.page.getByRole('heading', { name: 'Welcome back' }).waitFor()
+  await dora.keeps((kept) => Object.values(kept).every((store) => store.length === 0))
+  assert.equal(await dora.page.evaluate(() => localStorage.getItem('chat.user')), null)
+  await it.leave()
+})
+
+test('messages are edited, deleted, answered, reacted to and pinned, on every device', async () => {
+  const [fay, gus] = await it.signUp('fay', 'gus')
+  await fay.find('gus')
+  await fay.say('the first')
+  await gus.open('fay')
+  const other = await it.arrive('fay')
+  await other.logIn()
+  await other.open('gus')
+
+  // ArrowUp edits the last one.
+  await fay.composer.press('ArrowUp')
+  assert.equal(await fay.composer.inputValue(), 'the first')
+  await fay.composer.fill('the first, mended')
+  await fay.composer.press('Enter')
+  for (const person of [fay, gus, other])
+    await person.message('the first, mended').getByText('edited').waitFor()
+
+  // Two devices edit the same message: the later one is told, and chooses.
+  await fay.act('the first, mended', 'Edit')
+  await other.act('the first, mended', 'Edit')
+  await fay.type('from the laptop')
+  await gus.sees('from the laptop')
+  await other.composer.fill('from the phone')
+  await other.composer.press('Enter')
+  await other.page.getByText('changed on another device').waitFor()
+  await other.page.getByRole('button', { name: 'Save mine' }).click()
+  for (const person of [fay, gus, other]) await person.sees('from the phone')
+
+  // A reply shows what it answers, and leads there.
+  await gus.act('from the phone', 'Reply')
+  await gus.say('an answer')
+  await fay.message('an answer').getByRole('button', { name: 'from the phone' }).waitFor()
+
+  // A reaction is put on and taken off; the count is the same everywhere.
+  await gus.act('from the phone', 'React with 👍')
+  for (const person of [fay, gus, other]) await person.page.getByRole('button', { name: '👍, 1' }).waitFor()
+  await fay.page.getByRole('button', { name: '👍, 1' }).click()
+  for (const person of [fay, gus, other]) await person.page.getByRole('button', { name: '👍, 2' }).waitFor()
+  // After a reload nobody tells whose they are; pressing still turns one's own round.
+  await gus.page.reload()
+  await gus.page.getByRole('button', { name: '👍, 2' }).click()
+  await fay.page.getByRole('button', { name: '👍, 1' }).waitFor()
+
+  await gus.act('an answer', 'Pin')
+  await fay.page.getByRole('button', { name: 'Pinned an answer' }).waitFor()
+  await fay.page.getByRole('button', { name: 'Pinned an answer' }).click()
+
+  await gus.act('an answer', 'Delete')
+  await gus.page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+  await fay.sees('Message deleted')
+  await fay.gone('an answer')
+  await fay.page.getByRole('button', { name: /^Pinned/ }).waitFor({ state: 'hidden' })
+  await it.leave()
+})
+
+test('groups: made, renamed, mentioned in, roles given, people added, removed and gone', async () => {
+  const [hal, ida, jon] = await it.signUp('hal', 'ida', 'jon')
+  await hal.page.getByRole('button', { name: 'New group' }).click()
+  const dialog = hal.page.getByRole('dialog')
+  await dialog.getByLabel('Name of the group').fill('Hikers')
+  await dialog.getByLabel('Find people').fill('ida')
+  await dialog.getByRole('list', { name: 'People' }).getByRole('button', { name: 'ida' }).click()
+  await dialog.getByRole('button', { name: 'Create group' }).click()
+  await hal.page.getByRole('heading', { name: 'Hikers', level: 2 }).waitFor()
+  await ida.open('Hikers')
+
+  await hal.composer.pressSequentially('see you @id')
+  await hal.page.getByRole('option', { name: 'ida' }).waitFor()
+  await hal.composer.press('Enter')
+  await hal.composer.press('Enter')
+  await ida.message('see you @ida').waitFor()
+
+  await hal.menu('Group info')
+  await dialog.getByRole('button', { name: 'Rename' }).click()
+  await dialog.getByLabel('Name of the group').fill('Slow hikers')
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await ida.page.getByRole('heading', { name: 'Slow hikers', level: 2 }).waitFor()
+  await dialog.getByRole('button', { name: 'Add people' }).click()
+  await dialog.getByLabel('Find people').fill('jon')
+  await dialog.getByRole('list', { name: 'People' }).getByRole('button', { name: 'jon' }).click()
+  await dialog.getByRole('button', { name: 'Add', exact: true }).click()
+  await dialog.getByRole('list', { name: 'Members' }).getByText('jon').waitFor()
+  await dialog.getByRole('button', { name: 'Actions for ida' }).click()
+  await hal.page.getByRole('menuitem', { name: 'Make an admin' }).click()
+  await dialog.getByText('Admin').waitFor()
+  await hal.isAccessible('group info')
+  await hal.page.keyboard.press('Escape')
+
+  await jon.open('Slow hikers')
+  await jon.sees('see you @ida')
+  await jon.say('hello all')
+  // An admin removes: the removed one reads on what there was, and writes no more.
+  await ida.menu('Group info')
+  await ida.page.getByRole('button', { name: 'Actions for jon' }).click()
+  await ida.page.getByRole('menuitem', { name: 'Remove from the group' }).click()
+  await jon.page.getByText('You are no longer a member of this group.').waitFor()
+  await jon.sees('hello all')
+  await ida.page.keyboard.press('Escape')
+  await ida.menu('Leave group')
+  await ida.page.getByRole('dialog').getByRole('button', { name: 'Leave group' }).click()
+  await hal.page.getByText('1 members').waitFor()
+  await it.leave()
+})
+
+test('markup stays text, links are safe, and words from right to left stand right', async () => {
+  const [kim, lea] = await it.signUp('kim', 'lea')
+  await kim.find('lea')
+  const markup = '<img src=x onerror="document.title=1"><script>alert(1)</script> <b>no</b>'
+  await kim.say(markup)
+  await lea.open('kim')
+  await lea.sees(markup)
+  assert.equal(await lea.log.locator('img, script, b').count(), 0)
+
+  await kim.type('javascript:alert(1) data:text/html,x https://example.org/a_(b). **strong**')
+  await lea.sees('data:text/html')
+  const links = lea.log.locator('a')
+  assert.deepEqual(await links.evaluateAll((all) => all.map((a) => [a.href, a.rel, a.target])), [
+    ['https://example.org/a_(b)', 'noopener noreferrer nofollow', '_blank'],
+  ])
+  assert.equal(await lea.log.locator('strong').innerText(), 'strong')
+
+  await kim.say('مرحبا بالعالم 123!')
+  await lea.sees('مرحبا')
+  const direction = await lea
+    .message('مرحبا')
+    .locator('[data-anchor]')
+    .evaluate((element) => getComputedStyle(element).direction)
+  assert.equal(direction, 'rtl')
+  await it.leave()
+})
+
+test('mute, archive, block and clear hold on every device', async () => {
+  const [max, nia] = await it.signUp('max', 'nia')
+  await max.find('nia')
+  await max.say('hello')
+  await nia.open('max')
+  const other = await it.arrive('max')
+  await other.logIn()
+  await other.open('nia')
+
+  await max.menu('Mute')
+  await other.listed('nia').getByLabel('Muted').waitFor()
+  await max.menu('Archive')
+  await other.page.getByRole('button', { name: 'Archived' }).waitFor()
+  await other.page.getByRole('button', { name: 'Archived' }).click()
+  await other.listed('nia').waitFor()
+  await max.menu('Take out of the archive')
+  await max.listed('nia').waitFor()
+
+  await max.menu('Block')
+  await max.page.getByRole('dialog').getByRole('button', { name: 'Block' }).click()
+  await other.page.getByText('You have blocked nia.').waitFor()
+  await nia.type('can you hear me?')
+  await nia.page.getByText('Not sent:').waitFor()
+  // Refused is not lost: once it is let through, one press sends it, once.
+  await max.page.getByRole('button', { name: 'Unblock' }).click()
+  await max.composer.waitFor()
+  await nia.page.getByRole('button', { name: 'Retry' }).click()
+  await max.seesExactly(['hello', 'can you hear me?'])
+  await nia.seesExactly(['hello', 'can you hear me?'])
+
+  await max.menu('Clear and hide')
+  await max.page.getByRole('dialog').getByRole('button', { name: 'Clear and hide' }).click()
+  await max.page.getByText('No conversations yet').waitFor()
+  await other.page.getByText('No conversations yet').waitFor()
+  await nia.seesExactly(['hello', 'can you hear me?'])
+  await it.leave()
+})
+
+test('a long history is read to its beginning and back without a jump', async () => {
+  const [ola, pia] = await it.signUp('ola', 'pia')
+  await ola.find('pia')
+  await ola.say('m0.')
+  // Written by the page itself, as quickly as the server allows.
+  const total = 260
+  const id = Number(new URL(ola.page.url()).pathname.split('/').at(-1))
+  await it.server.fill(ola.page, id, total)
+  await pia.open('ola')
+  await pia.sees(`m${total - 1}.`)
+  const steps = await pia.page.evaluate(async (last) => {
+    const log = document.getElementById('log')
+    const frame = () => new Promise((resolve) => requestAnimationFrame(resolve))
+    const idAt = () => {
+      const top = log.getBoundingClientRect().top + 200
+      return [...log.querySelectorAll('[data-id]')].find((row) => row.getBoundingClientRect().bottom > top)
+    }
+    let drift = 0
+    let nodes = 0
+    let seen = 0
+    const until = performance.now() + 15_000
+    while (performance.now() < until) {
+      const row = idAt()
+      const before = row.getBoundingClientRect().top
+      const by = Math.min(120, log.scrollTop)
+      log.scrollTop -= by
+      await frame()
+      await frame()
+      if (row.isConnected) drift = Math.max(drift, Math.abs(row.getBoundingClientRect().top - before - by))
+      nodes = Math.max(nodes, document.querySelectorAll('*').length)
+      seen += 1
+      if (log.textContent.includes('m0.') && log.scrollTop === 0) break
+    }
+    return { drift, nodes, seen, reached: log.textContent.includes('m0.'), last }
+  }, total)
+  assert.ok(steps.reached, JSON.stringify(steps))
+  assert.ok(steps.drift <= 1, JSON.stringify(steps))
+  assert.ok(steps.nodes <= 1_500, JSON.stringify(steps))
+  await pia.page.getByRole('button', { name: 'Jump to latest' }).click()
+  await pia.sees(`m${total - 1}.`)
+  // An address of one message leads to it, far up.
+  await pia.page.goto(`${pia.url}/c/${id}?m=4`)
+  await pia.sees('m2.')
+  await it.leave()
+})
+
+test('every screen passes axe, in both themes, and works on a phone and by keyboard alone', async () => {
+  const [quin, rob] = await it.signUp('quin', 'rob')
+  await quin.find('rob')
+  await quin.type('hello **rob**, see https://example.org')
+  await quin.message('hello rob').getByLabel('Sent').waitFor()
+  await rob.open('quin')
+  await rob.type('hi `there`')
+  await quin.sees('hi there')
+  await rob.act('hello rob', 'React with 👍')
+  await quin.page.getByRole('button', { name: '👍, 1' }).waitFor()
+
+  for (const colorScheme of ['light', 'dark']) {
+    await quin.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    await quin.isAccessible(`thread, ${colorScheme}`)
+    await quin.message('hi there').locator('[data-anchor]').click({ button: 'right' })
+    await quin.page.getByRole('menu').waitFor()
+    await quin.isAccessible(`message menu, ${colorScheme}`)
+    await quin.page.keyboard.press('Escape')
+    await quin.page.keyboard.press('Control+k')
+    await quin.page.getByRole('combobox').waitFor()
+    await quin.isAccessible(`switcher, ${colorScheme}`)
+    await quin.page.keyboard.press('Escape')
+    await quin.page.keyboard.press('Control+/')
+    await quin.page.getByRole('heading', { name: 'Keyboard shortcuts' }).waitFor()
+    await quin.isAccessible(`shortcuts, ${colorScheme}`)
+    await quin.page.keyboard.press('Escape')
+    await quin.page.getByRole('button', { name: 'Menu', exact: true }).click()
+    await quin.page.getByRole('menuitem', { name: 'Settings' }).click()
+    await quin.page.getByRole('heading', { name: 'Settings' }).waitFor()
+    await quin.isAccessible(`settings, ${colorScheme}`)
+    await quin.page.keyboard.press('Escape')
+    await quin.page.getByRole('button', { name: 'New group' }).click()
+    await quin.page.getByLabel('Name of the group').waitFor()
+    await quin.isAccessible(`new group, ${colorScheme}`)
+    await quin.page.keyboard.press('Escape')
+    await quin.page.getByRole('button', { name: 'Emoji' }).click()
+    await quin.page.getByRole('button', { name: '😀' }).waitFor()
+    await quin.isAccessible(`emoji, ${colorScheme}`)
+    await quin.page.keyboard.press('Escape')
+  }
+
+  // Keyboard alone: from the field to the messages, reply to one, and send.
+  await quin.composer.focus()
+  await quin.page.keyboard.press('Shift+F6')
+  await quin.page.keyboard.press('ArrowUp')
+  await quin.page.keyboard.press('ArrowUp')
+  await quin.page.keyboard.press('r')
+  await quin.page.getByRole('button', { name: 'Cancel the reply' }).waitFor()
+  await quin.page.keyboard.type('by keys')
+  await quin.page.keyboard.press('Enter')
+  await rob.message('by keys').getByRole('button', { name: 'hello rob' }).waitFor()
+
+  const stranger = await it.arrive('nobody')
+  await stranger.page.goto(stranger.url)
+  await stranger.page.getByRole('heading', { name: 'Welcome back' }).waitFor()
+  await stranger.isAccessible('log in')
+
+  const phone = await it.arrive('rob', { viewport: PHONE, hasTouch: true, isMobile: true })
+  await phone.logIn()
+  await phone.isAccessible('list on a phone')
+  await phone.open('quin')
+  assert.equal(await phone.page.getByRole('searchbox').isVisible(), false)
+  await phone.say('from the train')
+  await phone.isAccessible('thread on a phone')
+  const wide = await phone.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+  assert.ok(wide <= 0, 'nothing is wider than the screen')
+  await phone.page.goBack()
+  await phone.listed('quin').waitFor()
+  await it.leave()
 })

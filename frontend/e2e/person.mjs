@@ -1,14 +1,20 @@
 // One person at a browser of their own.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 
 const PASSWORD = 'correct horse battery'
 /** How long anything may take that is expected to happen; reached only by failures. */
 const PATIENCE_MS = 20_000
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+export const DESK = { width: 1280, height: 800 }
+export const PHONE = { width: 390, height: 844 }
 
 export class Person {
   /** What the console complained of without being expected to. */
   complaints = []
-  /** Set while the server is meant to be away. */
+  /** Set while the server or the network is meant to be away. */
   expectOutage = false
 
   constructor(name, page, url) {
@@ -24,25 +30,33 @@ export class Person {
     })
   }
 
-  static async arrive(browser, name, url) {
+  static async arrive(browser, name, url, options = {}) {
     const context = await browser.newContext({
-      viewport: { width: 1024, height: 640 },
-      deviceScaleFactor: 2,
+      viewport: DESK,
       locale: 'en-GB',
       reducedMotion: 'reduce',
+      ...options,
     })
     return new Person(name, await context.newPage(), url)
+  }
+
+  /** Another tab of the same browser. */
+  async secondTab() {
+    return new Person(this.name, await this.page.context().newPage(), this.url)
   }
 
   // The browser itself notes every answer from 400 on and every failed connection; two of them are as they should be.
   #expects(message) {
     const asksWhoIAm = message.location().url === `${this.url}/v1/session`
     if (asksWhoIAm && message.text().includes('401')) return true
-    return this.expectOutage && /ERR_CONNECTION_REFUSED|WebSocket connection to/.test(message.text())
+    return (
+      this.expectOutage &&
+      /ERR_CONNECTION|ERR_INTERNET|ERR_FAILED|WebSocket connection to/.test(message.text())
+    )
   }
 
   get composer() {
-    return this.page.getByRole('textbox', { name: 'Message' })
+    return this.page.getByRole('textbox', { name: 'Message', exact: true })
   }
 
   get log() {
@@ -55,6 +69,14 @@ export class Person {
     await this.page.getByLabel('Password', { exact: true }).fill(PASSWORD)
     await this.page.getByRole('button', { name: 'Create account' }).click()
     await this.page.getByText('No conversations yet').waitFor()
+  }
+
+  async logIn() {
+    await this.page.goto(this.url)
+    await this.page.getByLabel('Username').fill(this.name)
+    await this.page.getByLabel('Password', { exact: true }).fill(PASSWORD)
+    await this.page.getByRole('button', { name: 'Log in' }).click()
+    await this.page.getByRole('searchbox').waitFor()
   }
 
   async find(name) {
@@ -74,28 +96,107 @@ export class Person {
     return list.getByRole('link', { name })
   }
 
-  async say(text) {
+  async type(text) {
     await this.composer.fill(text)
     await this.composer.press('Enter')
-    await this.message(text).getByLabel('Sent').waitFor()
+  }
+
+  async say(text) {
+    await this.type(text)
+    await this.message(text)
+      .getByLabel(/^(Sent|Delivered|Read)$/)
+      .waitFor()
   }
 
   message(text) {
-    return this.log.getByRole('listitem').filter({ hasText: text })
+    return this.log.locator('ol > li').filter({ hasText: text })
   }
 
   sees(text) {
-    return this.message(text).waitFor()
+    return this.message(text).first().waitFor()
+  }
+
+  async gone(text) {
+    await this.message(text).waitFor({ state: 'hidden' })
+  }
+
+  /** Picks from a message's own menu. */
+  async act(text, action) {
+    await this.log.locator('[data-anchor]').filter({ hasText: text }).click({ button: 'right' })
+    await this.page.getByRole('menuitem', { name: action, exact: true }).click()
+  }
+
+  /** Picks from the menu of the conversation that is open. */
+  async menu(action) {
+    await this.page.getByRole('button', { name: 'Conversation menu' }).click()
+    await this.page.getByRole('menuitem', { name: action, exact: true }).click()
   }
 
   /** These texts are shown, each once, in this order, and nothing else. */
   async seesExactly(texts) {
     await this.sees(texts.at(-1))
-    const rows = await this.log.getByRole('listitem').allInnerTexts()
+    const rows = await this.log.locator('ol > li').allInnerTexts()
     const shown = rows.filter((row) => /\d\d:\d\d/.test(row))
     assert.deepEqual(
       shown.map((row) => texts.find((text) => row.includes(text)) ?? row),
       texts,
     )
+  }
+
+  /** All that is kept on the device, by store. */
+  kept() {
+    return this.page.evaluate(async () => {
+      const found = {}
+      const asked = (request) =>
+        new Promise((resolve) => {
+          request.onsuccess = () => resolve(request.result)
+        })
+      for (const { name } of await indexedDB.databases()) {
+        const db = await asked(indexedDB.open(name))
+        for (const store of db.objectStoreNames)
+          found[store] = [
+            ...(found[store] ?? []),
+            ...(await asked(db.transaction(store).objectStore(store).getAll())),
+          ]
+        db.close()
+      }
+      return found
+    })
+  }
+
+  /** Waits until what is kept on the device is as wished. */
+  async keeps(wish) {
+    const until = Date.now() + PATIENCE_MS
+    for (;;) {
+      const kept = await this.kept()
+      if (wish(kept)) return
+      if (Date.now() > until) throw new Error(`kept instead: ${JSON.stringify(kept).slice(0, 2_000)}`)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+
+  async offline() {
+    this.expectOutage = true
+    await this.page.context().setOffline(true)
+    await this.page.getByText('You are offline').waitFor()
+  }
+
+  async online() {
+    await this.page.context().setOffline(false)
+    await this.page.getByText('You are offline').waitFor({ state: 'hidden' })
+    this.expectOutage = false
+  }
+
+  /** Nothing on the screen that WCAG 2.2 AA forbids, as far as a program can see. */
+  async isAccessible(screen) {
+    await this.page.evaluate(axe)
+    const violations = await this.page.evaluate(async () => {
+      const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+      const { violations } = await globalThis.axe.run(document, { runOnly: tags })
+      return violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(' | ')}`,
+      )
+    })
+    assert.deepEqual(violations, [], screen)
   }
 }

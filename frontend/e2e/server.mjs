@@ -7,7 +7,15 @@ import { createInterface } from 'node:readline'
 export async function startServer(file, port = 0) {
   const binary = process.env.E2E_SERVER
   if (!binary) throw new Error('E2E_SERVER names no server; run `cargo xtask test`')
-  const options = ['--listen', `127.0.0.1:${port}`, '--store', `sqlite:${file}`, '--log', 'warn']
+  const options = [
+    '--listen',
+    `127.0.0.1:${port}`,
+    '--store',
+    `sqlite:${file}`,
+    '--no-rate-limits',
+    '--log',
+    'warn',
+  ]
   const child = spawn(binary, options, { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(child, 'exit')
   const lines = createInterface({ input: child.stdout })
@@ -19,6 +27,42 @@ export async function startServer(file, port = 0) {
     return {
       url: url[0],
       port: Number(url[1]),
+      /** Puts messages `m1.` … into a conversation, by sockets of the page that it is open in. */
+      async fill(page, conversation, total) {
+        await page.evaluate(
+          async ([conversation, total]) => {
+            const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws`, 'chat.v1')
+            await new Promise((resolve, reject) => {
+              const pause = (ms) => new Promise((done) => setTimeout(done, ms))
+              let next = 1
+              const post = () => {
+                if (next >= total) return resolve()
+                const number = String(next).padStart(12, '0')
+                const key = `01990000-0000-7000-8000-${number}`
+                const text = `m${next}.${' and some words'.repeat(next % 9)}`
+                socket.send(
+                  JSON.stringify({ type: 'post', ref: next, body: { key, to: { conversation }, text } }),
+                )
+              }
+              socket.onmessage = async ({ data }) => {
+                const frame = JSON.parse(data)
+                if (frame.type === 'hello') post()
+                else if (frame.ref !== next) return
+                else if (frame.type === 'reply') {
+                  next += 1
+                  post()
+                } else {
+                  await pause(frame.body.retry_after_ms ?? 200)
+                  post()
+                }
+              }
+              socket.onclose = ({ code }) => reject(new Error(`closed: ${code}`))
+            })
+            socket.close()
+          },
+          [conversation, total],
+        )
+      },
       /** Ends it the orderly way; resolves to its exit code. */
       async stop() {
         child.kill('SIGTERM')

@@ -3,6 +3,7 @@ import { createRoot } from 'react-dom/client'
 import { App } from './app/App'
 import { createServices } from './app/services'
 import { ServicesContext } from './stores/context'
+import { registerWorker } from './sw/register'
 import './styles/tokens.css'
 import './styles/base.css'
 
@@ -16,3 +17,5 @@ createRoot(root).render(
     </ServicesContext>
   </StrictMode>,
 )
+
+registerWorker()

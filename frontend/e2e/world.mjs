@@ -1,0 +1,68 @@
+// A real server with data of its own and one browser, for the tests of a file.
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before } from 'node:test'
+import { chromium } from 'playwright-core'
+import { Person } from './person.mjs'
+import { startServer } from './server.mjs'
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+export function world() {
+  let folder
+  let browser
+  let people = []
+  const it = {
+    server: null,
+    async arrive(name, options) {
+      const person = await Person.arrive(browser, name, it.server.url, options)
+      people.push(person)
+      return person
+    },
+    async signUp(...names) {
+      const arrived = await Promise.all(names.map((name) => it.arrive(name)))
+      await Promise.all(arrived.map((person) => person.signUp()))
+      return arrived
+    },
+    meet(person) {
+      people.push(person)
+      return person
+    },
+    restart: async () => {
+      it.server = await startServer(join(folder, 'chat.db'), it.server.port)
+    },
+    /** Everybody goes, and nothing was complained of. */
+    async leave() {
+      const complaints = people.flatMap((person) => person.complaints)
+      await Promise.all(people.map((person) => person.page.context().close()))
+      people = []
+      assert.deepEqual(complaints, [])
+    },
+  }
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'chat-e2e-'))
+    it.server = await startServer(join(folder, 'chat.db'))
+    // A user-data-dir of its own is what playwright gives each launch.
+    const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+    browser = await chromium.launch({ executablePath, headless: true, args: FLAGS })
+  })
+
+  after(async () => {
+    await browser?.close()
+    await it.server?.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  return it
+}

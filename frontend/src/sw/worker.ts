@@ -1,0 +1,46 @@
+/** What the build made, and a name that changes with it. */
+declare const __FILES__: readonly string[]
+declare const __BUILD__: string
+
+/**
+ * Keeps the page itself on the device, so that it opens without a network. It never touches the API: what people
+ * wrote is kept by the page, and cleared by it.
+ */
+const CACHE = `chat-${__BUILD__}`
+const PAGE = '/'
+const worker = self as unknown as ServiceWorkerGlobalScope
+
+worker.addEventListener('install', (event) => {
+  event.waitUntil(
+    caches
+      .open(CACHE)
+      .then((cache) => cache.addAll([PAGE, ...__FILES__]))
+      .then(() => worker.skipWaiting()),
+  )
+})
+
+worker.addEventListener('activate', (event) => {
+  event.waitUntil(
+    caches
+      .keys()
+      .then((names) => Promise.all(names.filter((name) => name !== CACHE).map((name) => caches.delete(name))))
+      .then(() => worker.clients.claim()),
+  )
+})
+
+/** The addresses of the app; all others that are opened go to the server. */
+const isOurs = (path: string) => path === '/' || path === '/signup' || /^\/[cu]\/\d+$/.test(path)
+
+worker.addEventListener('fetch', (event) => {
+  const { request } = event
+  const url = new URL(request.url)
+  if (request.method !== 'GET' || url.origin !== worker.location.origin) return
+  if (request.mode === 'navigate' && isOurs(url.pathname)) {
+    // The network first: a new version is shown as soon as there is one.
+    event.respondWith(
+      fetch(request).catch(async () => (await caches.match(PAGE, { cacheName: CACHE })) ?? Response.error()),
+    )
+  } else if (url.pathname.startsWith('/assets/') || url.pathname === '/favicon.svg') {
+    event.respondWith(caches.match(request).then((kept) => kept ?? fetch(request)))
+  }
+})
