@@ -290,7 +290,9 @@ test('a long history is read to its beginning and back without a jump', async ()
     const frame = () => new Promise((resolve) => requestAnimationFrame(resolve))
     const idAt = () => {
       const top = log.getBoundingClientRect().top + 200
-      return [...log.querySelectorAll('[data-id]')].find((row) => row.getBoundingClientRect().bottom > top)
+      return [...log.querySelectorAll('[data-anchor]')].find(
+        (text) => text.getBoundingClientRect().bottom > top,
+      )
     }
     let drift = 0
     let nodes = 0
@@ -335,7 +337,10 @@ test('every screen passes axe, in both themes, and works on a phone and by keybo
   for (const colorScheme of ['light', 'dark']) {
     await quin.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     await quin.isAccessible(`thread, ${colorScheme}`)
-    await quin.message('hi there').locator('[data-anchor]').click({ button: 'right' })
+    await quin
+      .message('hi there')
+      .locator('[data-anchor]')
+      .click({ button: 'right', position: { x: 4, y: 8 } })
     await quin.page.getByRole('menu').waitFor()
     await quin.isAccessible(`message menu, ${colorScheme}`)
     await quin.page.keyboard.press('Escape')
@@ -383,7 +388,10 @@ test('every screen passes axe, in both themes, and works on a phone and by keybo
   await phone.isAccessible('list on a phone')
   await phone.open('quin')
   assert.equal(await phone.page.getByRole('searchbox').isVisible(), false)
-  await phone.say('from the train')
+  // Enter is a new line where there is no real keyboard.
+  await phone.composer.fill('from the train')
+  await phone.page.getByRole('button', { name: 'Send' }).click()
+  await rob.sees('from the train')
   await phone.isAccessible('thread on a phone')
   const wide = await phone.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
   assert.ok(wide <= 0, 'nothing is wider than the screen')

@@ -122,7 +122,10 @@ export class Person {
 
   /** Picks from a message's own menu. */
   async act(text, action) {
-    await this.log.locator('[data-anchor]').filter({ hasText: text }).click({ button: 'right' })
+    await this.log
+      .locator('[data-anchor]')
+      .filter({ hasText: text })
+      .click({ button: 'right', position: { x: 4, y: 8 } })
     await this.page.getByRole('menuitem', { name: action, exact: true }).click()
   }
 

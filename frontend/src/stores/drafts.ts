@@ -27,7 +27,9 @@ export function createDrafts() {
       else drafts.delete(key)
       state.setState({ drafts })
       dirty.add(key)
-      timer ??= setTimeout(save, SAVE_MS)
+      // What was sent goes at once: later it might take away what another tab has written since.
+      if (drafts.has(key)) timer ??= setTimeout(save, SAVE_MS)
+      else save()
     },
     /** Before the page goes. */
     save,

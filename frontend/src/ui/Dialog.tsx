@@ -48,7 +48,14 @@ export function Dialog({ title, onClose, children, bare = false }: Props) {
           </IconButton>
         </header>
       )}
-      {bare ? children : <div className={styles.body}>{children}</div>}
+      {bare ? (
+        children
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+        <section className={styles.body} tabIndex={0} aria-label={title}>
+          {children}
+        </section>
+      )}
     </dialog>
   )
 }
