@@ -206,7 +206,7 @@ test('groups: made, renamed, mentioned in, roles given, people added, removed an
   await ida.page.keyboard.press('Escape')
   await ida.menu('Leave group')
   await ida.page.getByRole('dialog').getByRole('button', { name: 'Leave group' }).click()
-  await hal.page.getByText('1 members').waitFor()
+  await hal.page.getByText('1 member').waitFor()
   await it.leave()
 })
 

@@ -29,3 +29,6 @@ export function t(text: string, values: Readonly<Record<string, string | number>
   const said = language.getState().table[text] ?? text
   return said.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole))
 }
+
+export const membersText = (count: number): string =>
+  count === 1 ? t('1 member') : t('{count} members', { count })

@@ -38,13 +38,20 @@ export function Menu({ label, origin, onClose, children, role = 'menu' }: Props)
     const menu = element.current
     if (!menu) return
     menu.showPopover?.()
-    const { width, height } = menu.getBoundingClientRect()
-    const left = origin.fromEnd ? origin.x - width : origin.x
-    const below = origin.y + origin.height + 4
-    const top = below + height > innerHeight - EDGE ? origin.y - height - 4 : below
-    menu.style.left = `${Math.max(EDGE, Math.min(left, innerWidth - width - EDGE))}px`
-    menu.style.top = `${Math.max(EDGE, Math.min(top, innerHeight - height - EDGE))}px`
-    menu.querySelector<HTMLElement>('button')?.focus()
+    const place = () => {
+      const { offsetWidth: width, offsetHeight: height } = menu
+      const left = origin.fromEnd ? origin.x - width : origin.x
+      const below = origin.y + origin.height + 4
+      const top = below + height > innerHeight - EDGE ? origin.y - height - 4 : below
+      menu.style.left = `${Math.max(EDGE, Math.min(left, innerWidth - width - EDGE))}px`
+      menu.style.top = `${Math.max(EDGE, Math.min(top, innerHeight - height - EDGE))}px`
+      if (!menu.contains(document.activeElement)) menu.querySelector<HTMLElement>('button')?.focus()
+    }
+    place()
+    // What is inside may still be on its way.
+    const sizes = new ResizeObserver(place)
+    sizes.observe(menu)
+    return () => sizes.disconnect()
   }, [origin])
 
   useEffect(() => {

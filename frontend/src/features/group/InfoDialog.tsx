@@ -2,7 +2,7 @@ import { Crown, EllipsisVertical, Pencil, Shield, ShieldOff, UserMinus, UserPlus
 import { type SubmitEvent, useEffect, useState } from 'react'
 import { useStore } from 'zustand'
 import type { Entry, Member, Role, User } from '../../api/protocol'
-import { t } from '../../lib/i18n'
+import { membersText, t } from '../../lib/i18n'
 import { useMe, useServices } from '../../stores/context'
 import { Avatar } from '../../ui/Avatar'
 import { Button, IconButton } from '../../ui/Button'
@@ -88,14 +88,18 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
             {name}
           </p>
         )}
-        {isGroup && (
-          <p className={styles.role}>{t('{count} members', { count: entry.conversation.members })}</p>
-        )}
+        {isGroup && <p className={styles.role}>{membersText(entry.conversation.members)}</p>}
         {governs && mode === 'look' && (
-          <Button onClick={() => setMode('rename')}>
-            <Pencil size={15} aria-hidden />
-            {t('Rename')}
-          </Button>
+          <div className={styles.governs}>
+            <Button onClick={() => setMode('rename')}>
+              <Pencil size={15} aria-hidden />
+              {t('Rename')}
+            </Button>
+            <Button onClick={() => setMode('add')}>
+              <UserPlus size={16} aria-hidden />
+              {t('Add people')}
+            </Button>
+          </div>
         )}
       </div>
       {error !== null && (
@@ -116,12 +120,6 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
         />
       ) : (
         <>
-          {governs && (
-            <Button onClick={() => setMode('add')}>
-              <UserPlus size={16} aria-hidden />
-              {t('Add people')}
-            </Button>
-          )}
           {list === undefined ? (
             <p className={styles.none} role="status">
               <Spinner />
@@ -153,7 +151,7 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
             </ul>
           )}
           {isGroup && role !== undefined && (
-            <div className={styles.actions}>
+            <div className={styles.leave}>
               {mode === 'leave' && role === 'owner' && sorted.length > 1 ? (
                 <p className={styles.role}>{t('Make somebody else the owner first, then leave.')}</p>
               ) : (

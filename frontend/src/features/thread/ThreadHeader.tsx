@@ -13,7 +13,7 @@ import {
 import { useState } from 'react'
 import { useStore } from 'zustand'
 import type { Entry } from '../../api/protocol'
-import { t } from '../../lib/i18n'
+import { membersText, t } from '../../lib/i18n'
 import { useMe, useServices } from '../../stores/context'
 import { isMuted } from '../../stores/conversations'
 import { Avatar } from '../../ui/Avatar'
@@ -216,7 +216,7 @@ function Status({ entry, online, blocked }: StatusProps) {
   } else if (blocked) text = t('blocked')
   else if (isGroup) {
     const count = entry?.conversation.members ?? 0
-    text = entry?.me.role === undefined ? t('You are no longer a member') : t('{count} members', { count })
+    text = entry?.me.role === undefined ? t('You are no longer a member') : membersText(count)
   } else if (online) text = t('online')
   return (
     <span className={styles.status} data-live={typists.length > 0 || (online && !isGroup)}>
