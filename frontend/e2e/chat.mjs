@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PHONE } from './person.mjs'
-import { world } from './world.mjs'
+import { worldOfTests } from './world.mjs'
 
-const it = world()
+const it = worldOfTests()
 
 test('people find each other, chat, reload, and outlive a restart of the server', async () => {
   const [anna, ben, clara] = await it.signUp('anna', 'ben', 'clara')
@@ -38,17 +38,22 @@ test('people find each other, chat, reload, and outlive a restart of the server'
   await anna.seesExactly(said)
   await says(ben, anna, 'What is the weather going to be?')
 
-  // The server goes and comes back with the same data; nobody touches the pages. What is written meanwhile waits.
-  for (const person of everybody) person.expectOutage = true
-  assert.equal(await it.server.stop(), 0)
-  for (const person of everybody) await person.page.getByText('Reconnecting').waitFor()
-  await anna.type('Dry until four, they say.')
-  await anna.message('Dry until four').getByLabel('Sending').waitFor()
-  await it.restart()
-  for (const person of everybody) await person.page.getByText('Reconnecting').waitFor({ state: 'hidden' })
-  for (const person of everybody) person.expectOutage = false
-  said.push('Dry until four, they say.')
-  await ben.sees('Dry until four')
+  // The server goes, in an orderly way and then as if the power was cut, and comes back with the same data; nobody
+  // touches the pages. What is written meanwhile waits.
+  const outage = async (ends, text) => {
+    for (const person of everybody) person.expectOutage = true
+    await ends()
+    for (const person of everybody) await person.page.getByText('Reconnecting').waitFor()
+    await anna.type(text)
+    await anna.message(text).getByLabel('Sending').waitFor()
+    await it.restart()
+    for (const person of everybody) await person.page.getByText('Reconnecting').waitFor({ state: 'hidden' })
+    for (const person of everybody) person.expectOutage = false
+    said.push(text)
+    await ben.sees(text)
+  }
+  await outage(async () => assert.equal(await it.server.stop(), 0), 'Dry until four, they say.')
+  await outage(() => it.server.kill(), 'But bring a coat.')
   await says(ben, anna, 'Then we start early.')
 
   await Promise.all([anna.page.reload(), ben.page.reload()])
@@ -56,7 +61,6 @@ test('people find each other, chat, reload, and outlive a restart of the server'
   await ben.seesExactly(said)
   await anna.listed('clara').getByText('1 unread').waitFor()
 
-  if (process.env.E2E_SCREENSHOT) await anna.page.screenshot({ path: process.env.E2E_SCREENSHOT })
   await it.leave()
 })
 
@@ -272,6 +276,70 @@ test('mute, archive, block and clear hold on every device', async () => {
   await max.page.getByText('No conversations yet').waitFor()
   await other.page.getByText('No conversations yet').waitFor()
   await nia.seesExactly(['hello', 'can you hear me?'])
+  await it.leave()
+})
+
+test('typing, presence and read marks are seen, and a count that was read is gone on every device', async () => {
+  const [sam, tia] = await it.signUp('sam', 'tia')
+  await sam.find('tia')
+  await sam.say('are you there?')
+  await tia.listed('sam').getByText('1 unread').waitFor()
+  const other = await it.arrive('tia')
+  await other.logIn()
+  await other.listed('sam').getByText('1 unread').waitFor()
+  await sam.message('are you there?').getByLabel('Delivered').waitFor()
+
+  await tia.open('sam')
+  await sam.message('are you there?').getByLabel('Read', { exact: true }).waitFor()
+  await other.listed('sam').getByText('1 unread').waitFor({ state: 'hidden' })
+
+  await tia.composer.pressSequentially('ye')
+  await sam.page.getByRole('banner').or(sam.page.locator('header')).getByText('typing…').first().waitFor()
+  await tia.composer.pressSequentially('s')
+  await tia.composer.press('Enter')
+  await sam.sees('yes')
+  await sam.page.locator('header').getByText('typing…').waitFor({ state: 'hidden' })
+
+  await sam.page.locator('header').getByText('online').waitFor()
+  await tia.page.context().close()
+  await other.page.context().close()
+  await sam.page.locator('header').getByText('online').waitFor({ state: 'hidden' })
+  await it.leave()
+})
+
+test('words are found in one conversation and in all, and lead to their message', async (context) => {
+  const [uma, vic] = await it.signUp('uma', 'vic')
+  if (!(await uma.offers('search'))) {
+    await it.leave()
+    return context.skip('this server does not search messages')
+  }
+  await uma.find('vic')
+  await uma.say('the lighthouse at noon')
+  await uma.say('bring a lamp')
+  await uma.page.getByRole('searchbox', { name: 'Find people' }).fill('lighthouse')
+  await uma.page.getByRole('list', { name: 'Messages found' }).getByRole('button').click()
+  await uma.page.waitForURL(/m=\d+/)
+  await uma.page.getByRole('button', { name: 'Clear search' }).click()
+  await vic.open('uma')
+  await vic.page.getByRole('button', { name: 'Search in this conversation' }).click()
+  await vic.page.getByRole('searchbox', { name: 'Search in uma' }).fill('lamp')
+  await vic.page.getByRole('list', { name: 'Messages found' }).getByText('bring a lamp').waitFor()
+  await it.leave()
+})
+
+test('the whole of it in Arabic, from right to left', async () => {
+  const [wim, xia] = await it.signUp('wim', 'xia')
+  await wim.find('xia')
+  await wim.say('hello')
+  await xia.open('wim')
+  await wim.page.getByRole('button', { name: 'Menu', exact: true }).click()
+  await wim.page.getByRole('menuitem', { name: 'Settings' }).click()
+  await wim.page.getByText('العربية').click()
+  await wim.page.getByRole('textbox', { name: 'رسالة' }).waitFor()
+  assert.equal(await wim.page.evaluate(() => document.documentElement.dir), 'rtl')
+  await wim.isAccessible('thread in Arabic')
+  await wim.page.reload()
+  await wim.page.getByRole('textbox', { name: 'رسالة' }).waitFor()
   await it.leave()
 })
 

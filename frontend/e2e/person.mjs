@@ -146,6 +146,21 @@ export class Person {
     )
   }
 
+  /** What the server's hello says that it can do. */
+  offers(feature) {
+    return this.page.evaluate(
+      (feature) =>
+        new Promise((resolve) => {
+          const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws`, 'chat.v1')
+          socket.onmessage = ({ data }) => {
+            socket.close()
+            resolve(JSON.parse(data).body.features.includes(feature))
+          }
+        }),
+      feature,
+    )
+  }
+
   /** All that is kept on the device, by store. */
   kept() {
     return this.page.evaluate(async () => {

@@ -63,6 +63,11 @@ export async function startServer(file, port = 0) {
           [conversation, total],
         )
       },
+      /** Ends it as a power cut would, as far as a process can. */
+      async kill() {
+        child.kill('SIGKILL')
+        await exited
+      },
       /** Ends it the orderly way; resolves to its exit code. */
       async stop() {
         child.kill('SIGTERM')

@@ -1,4 +1,4 @@
-// A real server with data of its own and one browser, for the tests of a file.
+// A real server with data of its own, and one browser.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -41,6 +41,18 @@ export function world() {
     restart: async () => {
       it.server = await startServer(join(folder, 'chat.db'), it.server.port)
     },
+    async begin() {
+      folder = await mkdtemp(join(tmpdir(), 'chat-e2e-'))
+      it.server = await startServer(join(folder, 'chat.db'))
+      // A user-data-dir of its own is what playwright gives each launch.
+      const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+      browser = await chromium.launch({ executablePath, headless: true, args: FLAGS })
+    },
+    async end() {
+      await browser?.close()
+      await it.server?.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
     /** Everybody goes, and nothing was complained of. */
     async leave() {
       const complaints = people.flatMap((person) => person.complaints)
@@ -50,19 +62,13 @@ export function world() {
     },
   }
 
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'chat-e2e-'))
-    it.server = await startServer(join(folder, 'chat.db'))
-    // A user-data-dir of its own is what playwright gives each launch.
-    const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-    browser = await chromium.launch({ executablePath, headless: true, args: FLAGS })
-  })
+  return it
+}
 
-  after(async () => {
-    await browser?.close()
-    await it.server?.stop()
-    await rm(folder, { recursive: true, force: true })
-  })
-
+/** The same, begun and ended with the tests of the file. */
+export function worldOfTests() {
+  const it = world()
+  before(() => it.begin())
+  after(() => it.end())
   return it
 }
