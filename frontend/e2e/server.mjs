@@ -63,6 +63,41 @@ export async function startServer(file, port = 0) {
           [conversation, total],
         )
       },
+      /** The same, many at a time: for measuring. */
+      async pour(page, conversation, total) {
+        await page.evaluate(
+          async ([conversation, total]) => {
+            const AT_ONCE = 48
+            const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws`, 'chat.v1')
+            await new Promise((resolve, reject) => {
+              let next = 1
+              let done = 1
+              const post = () => {
+                if (next >= total) return
+                const key = `01990000-0000-7000-8000-${String(next).padStart(12, '0')}`
+                const text = `m${next}.${' and some words'.repeat(next % 9)}`
+                socket.send(
+                  JSON.stringify({ type: 'post', ref: next, body: { key, to: { conversation }, text } }),
+                )
+                next += 1
+              }
+              socket.onmessage = ({ data }) => {
+                const frame = JSON.parse(data)
+                if (frame.type === 'hello') for (let count = 0; count < AT_ONCE; count += 1) post()
+                else if (frame.type === 'error') reject(new Error(frame.body.detail))
+                else if (frame.type === 'reply') {
+                  done += 1
+                  if (done >= total) resolve()
+                  else post()
+                }
+              }
+              socket.onclose = ({ code }) => reject(new Error(`closed: ${code}`))
+            })
+            socket.close()
+          },
+          [conversation, total],
+        )
+      },
       /** Ends it as a power cut would, as far as a process can. */
       async kill() {
         child.kill('SIGKILL')
