@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::run;
+use crate::{browser, run, web};
 
 /// The table in the page about figures stands between these two.
 const BEGIN: &str = "<!-- stores: cargo xtask bench stores -->\n";
@@ -35,6 +35,28 @@ pub(crate) fn stores() -> Result<(), String> {
     let table = run::says(&program.to_string_lossy(), &asked)
         .ok_or("`chat-bench table` did not end well")?;
     write(&table)
+}
+
+/// Measures the web client against its budgets, in Chromium with a server built for release.
+///
+/// # Errors
+/// A tool is missing, or one of its runs failed.
+pub(crate) fn web() -> Result<(), String> {
+    let browser = browser::find_or_install()?;
+    web::build()?;
+    run::run(run::cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "chat-server",
+    ]))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or_else(|| run::root().join("target"), Into::into);
+    let mut budgets = web::npm(&["run", "--silent", "budgets"]);
+    budgets
+        .env("CHROMIUM", browser)
+        .env("E2E_SERVER", target.join("release/chat-server"));
+    run::run(budgets)
 }
 
 fn write(table: &str) -> Result<(), String> {

@@ -26,9 +26,10 @@ cargo xtask <command>
                        rules, one test in a real browser; stops at the first step that fails
   bench stores         measures every store beside its disk, some 15 minutes, and writes the table
                        in docs/performance.md
+  bench web            measures the web client in Chromium against its budgets, with 100,000 messages
   types                writes docs/openapi.json and frontend/src/api/schema.ts anew, from the types
                        of the frames and bodies; `test` fails while they are old
-  screenshots          runs the browser test and leaves its picture in docs/screenshot.png
+  screenshots          runs the browser test and leaves its pictures in docs/
   help                 this
 
 Needs Rust, Node 20.19 or later and npm; `test` and `screenshots` need Chromium too, which they
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         ["test"] => return test::test(false),
         ["test", "--keep-going"] => return test::test(true),
         ["bench", "stores"] => bench::stores(),
+        ["bench", "web"] => bench::web(),
         ["types"] => web::types(),
         ["screenshots"] => test::screenshots(),
         other => Err(format!(

@@ -10,7 +10,7 @@ use crate::run;
 const FOLDER: &str = "frontend";
 
 /// What the build reads, from that folder.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "src",
     "public",
     "index.html",
@@ -19,6 +19,7 @@ const SOURCES: [&str; 8] = [
     "vite.config.ts",
     "tsconfig.json",
     "tsconfig.app.json",
+    "tsconfig.worker.json",
 ];
 
 /// As `engines` in package.json has it.

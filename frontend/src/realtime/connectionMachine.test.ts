@@ -66,6 +66,7 @@ const CHOICES = fc.tuple(
     'offline',
     'wake',
     'suspect',
+    'suspect',
     'unauthorized',
   ),
   fc.constantFrom(...CODES),
@@ -114,6 +115,7 @@ describe('whatever happens, in whatever order', () => {
           if (before.name === 'stopped') expect(['stopped', 'idle', 'connecting', 'offline']).toContain(name)
         }
       }),
+      { numRuns: 2_000 },
     )
   })
 

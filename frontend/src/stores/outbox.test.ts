@@ -29,7 +29,9 @@ class Server {
   live = true
   /** What happens to the next ones that come. */
   luck: ('ok' | 'lost before' | 'lost after' | 'busy' | 'refused')[] = []
+  asked = 0
   async post(send: Send) {
+    this.asked += 1
     await Promise.resolve()
     const luck = this.luck.shift() ?? 'ok'
     if (!this.live || luck === 'lost before') throw 'gone'
@@ -156,4 +158,17 @@ test('a message that arrives before its acknowledgement takes its bubble, each o
   expect(outbox.arrives(message(6, { text: 'same' }), here)).toBe(two.key)
   expect(outbox.arrives(message(7, { text: 'same' }), here)).toBeUndefined()
   expect(outbox.arrives(message(8, { text: 'other' }), here)).toBeUndefined()
+})
+
+test('two tabs do not both send the same', async () => {
+  const device = new Device()
+  const server = new Server()
+  server.live = false
+  const [a, b] = [await open(device, server), await open(device, server)]
+  for (const text of ['one', 'two', 'three']) a.add({ conversation: 1 }, text, null, [])
+  await settle()
+  server.live = true
+  await Promise.all([a.flush(), b.flush()])
+  expect(server.stored.map((one) => one.text)).toEqual(['one', 'two', 'three'])
+  expect(server.asked).toBe(3)
 })

@@ -152,3 +152,12 @@ test('inside its span a page is the truth, but never an older state of a message
   })
   expect(range?.items.map((item) => item.text)).toEqual(['text 1', 'new', 'text 3'])
 })
+
+test('only one run reaches the end: an older claim was made before what came since', () => {
+  const ranges = withPage([{ items: run(1, 3), atStart: true, atEnd: true }], {
+    items: run(7, 9),
+    atStart: false,
+    atEnd: true,
+  })
+  expect(ranges.map((range) => range.atEnd)).toEqual([false, true])
+})
