@@ -77,7 +77,8 @@ use chat_core::kv::KvStore;
 use chat_core::rules::{Row, RowKey};
 use chat_core::{
     Archive, Committed, ConversationId, Error, ErrorKind, FeedEntry, InboxCursor, InboxEntry,
-    LogId, LogPage, Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
+    LogId, LogPage, Member, Memberships, Message, Prepared, Search, Seq, Span, Store, User, UserId,
+    Viewer,
 };
 
 use engine::Sled;
@@ -169,6 +170,9 @@ impl Store for SledStore {
     }
     fn archive(&self) -> Option<&dyn Archive> {
         self.0.archive()
+    }
+    fn search(&self) -> Option<&dyn Search> {
+        self.0.search()
     }
     async fn close(&self) -> Result<(), Error> {
         self.0.close().await

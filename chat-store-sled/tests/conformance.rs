@@ -98,3 +98,11 @@ fn nothing_of_a_failed_write() {
     assert!(output.status.success(), "{told}");
     assert!(told.contains("the law holds"), "{told}");
 }
+
+/// A law that asks for an ability is skipped on a store without it: what this one offers must not get lost unseen.
+#[test]
+fn it_is_copied_and_searched() {
+    let sled = Sled::new().expect("a folder");
+    let store = sled.store().expect("a store");
+    assert!(store.archive().is_some() && store.search().is_some());
+}
