@@ -388,7 +388,7 @@ impl Session {
     fn hello(&self) -> Hello {
         let limits = self.chat.limits();
         let number = |limit: usize| u64::try_from(limit).unwrap_or(u64::MAX);
-        // No store searches messages yet.
+        // Stores may search messages, but this protocol does not offer it yet.
         let features = Request::TYPES.iter().filter(|word| **word != "search");
         Hello {
             version: VERSION,
