@@ -100,7 +100,6 @@ fn a_copy_that_was_killed_goes_on_and_is_the_same() {
     while fs::metadata(&to).map_or(0, |data| data.len()) == 0 && begun.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(1));
     }
-    std::thread::sleep(Duration::from_millis(20));
     child.kill().expect("there");
     child.wait().expect("started");
 
