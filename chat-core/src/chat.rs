@@ -313,7 +313,8 @@ impl Chat {
 
     /// Messages with the words of a text ([`Query::parse`]) that the viewer may see, newest first: in one conversation, or in all
     /// that the viewer is or was a member of; older than where a page ended. At most [`Limits::search_page`]. What was
-    /// committed is found a little later, what was changed or deleted at once no longer.
+    /// committed is found a little later, what was changed or deleted at once no longer. How often a user may search is limited
+    /// where the protocol is spoken ([`Limits::search_rate`]), not here.
     ///
     /// # Errors
     /// `Invalid` for a text without words or too long a one, for a store that keeps no index, and see
@@ -336,6 +337,52 @@ impl Chat {
         search
             .find(viewer, query, conversation, before, limit)
             .await
+    }
+
+    /// Whether the store keeps an index of words.
+    pub(crate) fn searches(&self) -> bool {
+        self.node.hub.store.search().is_some()
+    }
+
+    /// Takes a search from what a user may ask for.
+    ///
+    /// # Errors
+    /// `RateLimited`.
+    pub(crate) fn searching(&self, user: UserId, cost: f64) -> Result<(), Error> {
+        self.node.searching(user, cost)
+    }
+
+    /// Which reactions on these messages are a user's own: those of each message that has any.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) async fn own_reactions(
+        &self,
+        user: UserId,
+        messages: &[Message],
+    ) -> Result<Vec<(Seq, Vec<String>)>, Error> {
+        let reacted = messages
+            .iter()
+            .filter(|message| !message.reactions.is_empty());
+        let reacted: Vec<_> = reacted.collect();
+        let mut own = Vec::new();
+        for some in reacted.chunks(1000) {
+            let keys = some
+                .iter()
+                .map(|message| RowKey::Reactions(message.conversation, message.seq, user));
+            let rows = self.store().await?.rows(keys.collect()).await?;
+            for (message, row) in some.iter().zip(rows) {
+                let Some(Row::Reactions(mut emoji)) = row else {
+                    continue;
+                };
+                // Put there after the messages were read: an event tells of it.
+                emoji.retain(|own| message.reactions.iter().any(|known| known.emoji == *own));
+                if !emoji.is_empty() {
+                    own.push((message.seq, emoji));
+                }
+            }
+        }
+        Ok(own)
     }
 
     /// A login with its user, whether it still counts ([`Login::is_live`]) or not.

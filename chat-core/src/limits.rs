@@ -42,6 +42,11 @@ pub struct Limits {
     pub message_burst: f64,
     /// Signals (typing and the like) a user may send each second; 0 turns their rate off. 5.
     pub signal_rate: f64,
+    /// Searches for messages that a user may ask for each second through the protocol, over time; 0 turns their rate off. One
+    /// for users counts a tenth. 0.5.
+    pub search_rate: f64,
+    /// Searches that a user may ask for at once. 20.
+    pub search_burst: f64,
     /// Users whose presence a connection is told. 500.
     pub presence: usize,
     /// How long after the last device went a user counts as online, in case they come back. 10 s.
@@ -79,6 +84,8 @@ impl Default for Limits {
             message_rate: 5.0,
             message_burst: 20.0,
             signal_rate: 5.0,
+            search_rate: 0.5,
+            search_burst: 20.0,
             presence: 500,
             presence_grace: Duration::from_secs(10),
             receipts_to: 100,

@@ -9,7 +9,7 @@ use crate::committer::{Committer, Reply};
 use crate::hub::{Device, Hub, answer};
 use crate::rate::Rates;
 use crate::rules::{Row, RowKey};
-use crate::{Actor, Error, Limits, Policy, Prepared, Verdict, Write, prepare};
+use crate::{Actor, Error, Limits, Policy, Prepared, UserId, Verdict, Write, prepare};
 
 /// What a [`Chat`] and its connections share.
 pub(crate) struct Node {
@@ -17,6 +17,7 @@ pub(crate) struct Node {
     pub(crate) committer: Committer,
     policy: Option<Arc<dyn Policy>>,
     rates: Rates,
+    searches: Rates,
     secret: OnceCell<[u8; 32]>,
     draining: AtomicBool,
 }
@@ -34,6 +35,7 @@ impl Node {
             hub,
             policy,
             rates: Rates::default(),
+            searches: Rates::default(),
             secret: OnceCell::new(),
             draining: AtomicBool::new(false),
         }
@@ -87,6 +89,13 @@ impl Node {
                 )
             }
         }
+    }
+
+    /// Takes a search from what a user may ask for.
+    pub(crate) fn searching(&self, user: UserId, cost: f64) -> Result<(), Error> {
+        let limits = self.limits();
+        self.searches
+            .take(user, cost, limits.search_rate, limits.search_burst)
     }
 
     /// [`Chat::prepare`] where nothing has to be waited for; `None` where something has.

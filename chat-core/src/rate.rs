@@ -1,4 +1,4 @@
-//! How often a user may write.
+//! How often a user may write and search.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -144,6 +144,8 @@ lenient! {
         pub delivered: Seq,
         /// Messages not read.
         pub unread: u64,
+        /// How many of them mention one; no more than 100 are counted.
+        pub mentions: u64,
         /// Muted until then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub muted_until: Option<Time>,
@@ -255,6 +257,7 @@ impl From<InboxEntry> for Entry {
             read: member.read,
             delivered: member.delivered,
             unread: member.unread(head),
+            mentions: member.mentions.len() as u64,
             muted_until: member.muted_until.map(Time),
             archived: member.archived,
         };

@@ -1,8 +1,8 @@
 //! What a request does: one write, or one read. The same for sockets and for HTTP.
 
 use super::{
-    ConversationReply, EventsPage, Head, HeadsPage, HistoryPage, InboxPage, MembersPage, Post,
-    Reply, Request, To, UserReply, UsersPage, Written,
+    ConversationReply, EventsPage, Head, HeadsPage, HistoryPage, InboxPage, MembersPage, Own, Post,
+    Reply, Request, SearchPage, To, UserReply, UsersPage, Written,
 };
 use crate::{Actor, Change, Chat, Content, Error, Identity, Span, Target, UserId, Write};
 
@@ -10,6 +10,9 @@ use crate::{Actor, Change, Chat, Content, Error, Identity, Span, Target, UserId,
 const PAGE: usize = 50;
 /// Heads of a page; no page is longer.
 const HEADS: usize = 1000;
+
+/// What a search for users costs of one for messages.
+const A_USER: f64 = 0.1;
 
 /// Does what a request asks for.
 ///
@@ -73,8 +76,13 @@ pub async fn execute(chat: &Chat, identity: &Identity, request: Request) -> Resu
             let page = chat
                 .history(viewer, ask.conversation, span, page(ask.limit))
                 .await?;
-            let messages = page.into_iter().map(Into::into).collect();
-            HistoryPage { messages }.into()
+            let own = chat.own_reactions(me, &page).await?.into_iter();
+            let own = own.map(|(message, emoji)| Own { message, emoji });
+            HistoryPage {
+                messages: page.into_iter().map(Into::into).collect(),
+                own: own.collect(),
+            }
+            .into()
         }
         Request::Log(ask) => {
             let page = chat
@@ -99,11 +107,23 @@ pub async fn execute(chat: &Chat, identity: &Identity, request: Request) -> Resu
             UserReply { user }.into()
         }
         Request::Users(ask) => {
+            chat.searching(me, A_USER)?;
             let users = chat.find_users(&ask.name).await?.into_iter();
             let users = users.filter(|user| user.id != me).map(Into::into).collect();
             UsersPage { users }.into()
         }
-        Request::Search(_) => return Err(Error::invalid("this server does not search messages")),
+        Request::Search(ask) => {
+            chat.searching(me, 1.0)?;
+            let before = ask.before.map(|before| before.parse()).transpose()?;
+            let found = chat
+                .search(viewer, &ask.text, ask.conversation, before, page(ask.limit))
+                .await?;
+            SearchPage {
+                messages: found.messages.into_iter().map(Into::into).collect(),
+                next: found.next.map(|next| next.to_string()),
+            }
+            .into()
+        }
         _ => return Err(Error::invalid("this needs a socket")),
     })
 }

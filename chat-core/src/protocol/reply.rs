@@ -91,6 +91,18 @@ lenient! {
     pub struct HistoryPage {
         /// Oldest first, deleted ones included.
         pub messages: Vec<Message>,
+        /// Which of their reactions are one's own.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub own: Vec<Own>,
+    }
+
+    /// One's own reactions on a message.
+    #[derive(Eq)]
+    pub struct Own {
+        /// Which message.
+        pub message: Seq,
+        /// The reactions, at least one.
+        pub emoji: Vec<String>,
     }
 
     /// A page of a log.

@@ -388,8 +388,8 @@ impl Session {
     fn hello(&self) -> Hello {
         let limits = self.chat.limits();
         let number = |limit: usize| u64::try_from(limit).unwrap_or(u64::MAX);
-        // Stores may search messages, but this protocol does not offer it yet.
-        let features = Request::TYPES.iter().filter(|word| **word != "search");
+        let offered = |word: &str| word != "search" || self.chat.searches();
+        let features = Request::TYPES.iter().filter(|word| offered(word));
         Hello {
             version: VERSION,
             server: self.settings.server.clone(),

@@ -11,6 +11,8 @@ pub(crate) mod follow;
 mod words;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::str::FromStr;
 
 use async_trait::async_trait;
 
@@ -18,7 +20,7 @@ pub use words::{Phrase, Query, version, words};
 
 use crate::rules::{Row, RowKey};
 use crate::snapshot::{self, Snapshot};
-use crate::{ConversationId, Error, EventKind, LogId, Message, Ranges, Seq, Viewer};
+use crate::{ConversationId, Error, EventKind, LogId, MAX_ID, Message, Ranges, Seq, Viewer};
 
 /// Candidates that one search looks at: with more that turn out not to match, a page is cut short.
 const LOOK: usize = 200;
@@ -73,6 +75,32 @@ pub struct SearchCursor {
     pub conversation: ConversationId,
     /// Its seq.
     pub seq: Seq,
+}
+
+impl fmt::Display for SearchCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.conversation, self.seq)
+    }
+}
+
+impl FromStr for SearchCursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bad = || Error::invalid("this is no place in what a search found");
+        let (conversation, seq) = text.split_once('-').ok_or_else(bad)?;
+        let conversation = conversation.parse().map_err(|_| bad())?;
+        let cursor = Self {
+            conversation: ConversationId::new(conversation).map_err(|_| bad())?,
+            seq: seq.parse().map_err(|_| bad())?,
+        };
+        // One way to write it: no signs, no zeroes in front.
+        if cursor.to_string() == text && cursor.seq <= MAX_ID {
+            Ok(cursor)
+        } else {
+            Err(bad())
+        }
+    }
 }
 
 /// A snapshot with an index.
@@ -282,5 +310,34 @@ async fn visible(
         (Viewer::All, None) => Err(Error::invalid(
             "who sees all searches one conversation at a time: name it",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_written_one_way() {
+        let cursor: SearchCursor = "5-12".parse().unwrap();
+        assert_eq!((cursor.conversation.get(), cursor.seq), (5, 12));
+        assert_eq!(cursor.to_string(), "5-12");
+        for bad in [
+            "",
+            "5",
+            "-",
+            "5-",
+            "-12",
+            "05-1",
+            "5-+1",
+            "5-01",
+            "0-1",
+            "5--1",
+            "5-1 ",
+            "5-9007199254740992",
+            "5.1",
+        ] {
+            assert!(bad.parse::<SearchCursor>().is_err(), "{bad}");
+        }
     }
 }

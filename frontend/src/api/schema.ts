@@ -746,6 +746,8 @@ export interface components {
         HistoryPage: {
             /** @description Oldest first, deleted ones included. */
             messages: components["schemas"]["v1.Message"][];
+            /** @description Which of their reactions are one's own. */
+            own?: components["schemas"]["Own"][];
         };
         /** @description One's list of conversations, latest activity first. */
         Inbox: {
@@ -888,6 +890,11 @@ export interface components {
              * @description Messages not read.
              */
             unread: number;
+            /**
+             * Format: int64
+             * @description How many of them mention one; no more than 100 are counted.
+             */
+            mentions: number;
             muted_until?: components["schemas"]["Time"] | null;
             /** @description Filed away. */
             archived: boolean;
@@ -1028,6 +1035,13 @@ export interface components {
         OfConversation: {
             /** @description Which. */
             conversation: components["schemas"]["ConversationId"];
+        };
+        /** @description One's own reactions on a message. */
+        Own: {
+            /** @description Which message. */
+            message: components["schemas"]["u64"];
+            /** @description The reactions, at least one. */
+            emoji: string[];
         };
         /** @description Pins a message, or unpins it. */
         Pin: {

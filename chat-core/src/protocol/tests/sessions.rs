@@ -116,6 +116,42 @@ async fn reads_under_way_are_bounded() {
     assert_eq!(out.close, None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn searches_are_limited_by_user() {
+    let limits = ChatLimits {
+        search_burst: 3.0,
+        ..ChatLimits::default()
+    };
+    let chat = Chat::builder(MemoryStore::default()).limits(limits).build();
+    let world = World::over(chat, &names()).await;
+    let mut clients = [opened(&world, 1).await, opened(&world, 1).await];
+    let mut bob = opened(&world, 2).await;
+    let search = r#"{"type":"search","body":{"text":"hello"}}"#;
+    let users = r#"{"type":"users","body":{"name":"ad"}}"#;
+    let mut wait = None;
+    for place in 0..4 {
+        // The limit is the user's, not the socket's.
+        let client = &mut clients[place % 2];
+        client.send(search);
+        let answer = client.quiet().await.pop().unwrap();
+        if place < 3 {
+            assert_eq!(answer["body"]["kind"], "search");
+        } else {
+            assert_eq!(answer["body"]["code"], "rate_limited");
+            wait = answer["body"]["retry_after_ms"].as_u64();
+        }
+    }
+    // A search for users needs a tenth of that only.
+    tokio::time::sleep(Duration::from_millis(wait.unwrap() / 2)).await;
+    clients[0].send(users);
+    assert_eq!(clients[0].quiet().await[0]["body"]["kind"], "users");
+    bob.send(search);
+    assert_eq!(bob.quiet().await[0]["body"]["kind"], "search");
+    tokio::time::sleep(Duration::from_millis(wait.unwrap())).await;
+    clients[1].send(search);
+    assert_eq!(clients[1].quiet().await[0]["body"]["kind"], "search");
+}
+
 #[test]
 fn each_close_code_means_one_thing() {
     let codes: BTreeSet<u16> = Close::ALL.iter().map(|close| close.code).collect();
