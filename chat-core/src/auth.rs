@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use crate::{Error, LoginId, Timestamp, UserId};
+use crate::{Error, LogId, LoginId, Timestamp, UserId};
 
 /// The provider of built-in users.
 pub const LOCAL: &str = "local";
@@ -30,6 +30,14 @@ impl Identity {
             login: None,
             expires: None,
             reach: Reach::Own,
+        }
+    }
+
+    /// Through whose eyes this identity reads a log: who sees every conversation still sees no log of another user.
+    pub(crate) const fn viewer_of(&self, log: LogId) -> crate::Viewer {
+        match log {
+            LogId::Conversation(_) => self.viewer(),
+            LogId::User(_) => crate::Viewer::User(self.user),
         }
     }
 

@@ -266,7 +266,8 @@ impl Connection {
         let (node, device) = (Arc::clone(&self.node), Arc::clone(&self.device));
         let first = self.catching.front()?;
         if first.is_compared {
-            let (log, cursor, viewer) = (first.log, first.cursor, device.viewer());
+            let (log, cursor) = (first.log, first.cursor);
+            let viewer = device.identity().viewer_of(log);
             return Some(Box::pin(async move {
                 let page = node.limits().page;
                 Read::Page(log, node.hub.store.log(viewer, log, cursor, page).await)

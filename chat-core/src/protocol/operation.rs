@@ -85,6 +85,7 @@ pub async fn execute(chat: &Chat, identity: &Identity, request: Request) -> Resu
             .into()
         }
         Request::Log(ask) => {
+            let viewer = identity.viewer_of(ask.log);
             let page = chat
                 .log(viewer, ask.log, ask.after, page(ask.limit))
                 .await?;
