@@ -344,6 +344,27 @@ impl Chat {
         self.node.hub.store.search().is_some()
     }
 
+    /// Gathers a mark of a user who need not be connected; see [`Connection::mark`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn mark(
+        &self,
+        user: UserId,
+        conversation: ConversationId,
+        read: Seq,
+        delivered: Seq,
+    ) -> Result<(), Error> {
+        self.node.open()?;
+        match self.row(RowKey::Member(conversation, user)).await? {
+            Some(Row::Member(member)) if member.role.is_some() => {
+                let marks = &self.node.hub.marks;
+                marks.add((user, conversation), read, delivered)
+            }
+            _ => Err(Error::not_found("there is no such conversation")),
+        }
+    }
+
     /// Takes a search from what a user may ask for.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub(crate) async fn register(call: &Call<'_>) -> Result<Response<Body>, Problem>
             Error::forbidden("registration is closed: ask whoever runs this server").into(),
         );
     }
-    let body: Credentials = call.json()?;
+    let body: Credentials = call.parsed()?;
     if let Some(address) = call.address() {
         let detail = "too many registrations from your address; wait a while";
         let limiter = &call.inner.rates.register_address;
@@ -67,7 +67,7 @@ pub(crate) async fn register(call: &Call<'_>) -> Result<Response<Body>, Problem>
 )]
 pub(crate) async fn login(call: &Call<'_>) -> Result<Response<Body>, Problem> {
     let auth = auth(call)?;
-    let body: Credentials = call.json()?;
+    let body: Credentials = call.parsed()?;
     limit_attempts(call, chat_auth::canonical(&body.username))?;
     let session = auth.login(&body.username, &body.password).await;
     let session = session.map_err(|error| problem(error, "password"))?;
@@ -139,7 +139,7 @@ pub(crate) async fn logout(call: &Call<'_>) -> Result<Response<Body>, Problem> {
 )]
 pub(crate) async fn password(call: &Call<'_>) -> Result<Response<Body>, Problem> {
     let identity = call.identity().await?;
-    let body: NewPassword = call.json()?;
+    let body: NewPassword = call.parsed()?;
     limit_attempts(call, identity.user)?;
     let auth = auth(call)?;
     let changed = auth.change_password(&identity, &body.current_password, &body.new_password);

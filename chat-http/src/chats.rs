@@ -35,7 +35,7 @@ pub(crate) async fn conversations(
     query: &Query,
 ) -> Result<Response<Body>, Problem> {
     let identity = call.identity().await?;
-    if query::user(call.param)? != identity.user {
+    if query::user(call.param())? != identity.user {
         let detail = "these are not your conversations";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
@@ -65,7 +65,7 @@ pub(crate) async fn conversations(
 )]
 pub(crate) async fn messages(call: &Call<'_>, query: &Query) -> Result<Response<Body>, Problem> {
     let identity = call.identity().await?;
-    let conversation = query::conversation(call.param)?;
+    let conversation = query::conversation(call.param())?;
     let span = match (query.seq("before")?, query.seq("after")?) {
         (None, None) => Span::Latest,
         (Some(seq), None) => Span::Before(seq),
@@ -129,29 +129,10 @@ pub(crate) async fn search_users(
 )]
 pub(crate) async fn delete_conversation(call: &Call<'_>) -> Result<Response<Body>, Problem> {
     let identity = call.identity().await?;
-    let target = Target::Conversation(query::conversation(call.param)?);
+    let target = Target::Conversation(query::conversation(call.param())?);
     let actor = Actor::User(identity.user);
     let write = Write::new(actor, target, vec![Change::Hide]);
     call.inner.chat.commit(write).await?;
     let message = "The conversation was removed from your list.";
     Ok(json(StatusCode::OK, &DoneBody { message }))
-}
-
-/// Look up a user
-///
-/// Oneself, or somebody one shares a conversation with.
-#[utoipa::path(
-    get, path = "/v1/users/{id}", tag = "chat",
-    params(("id" = u64, Path, minimum = 1, description = "The user.")),
-    responses(
-        (status = 200, description = "The user.", body = UserBody<'static>),
-        (status = 404, description = "There is no such user, or none the caller shares a conversation with."),
-        (status = 422, description = "The id is not as documented."),
-    )
-)]
-pub(crate) async fn user(call: &Call<'_>) -> Result<Response<Body>, Problem> {
-    let identity = call.identity().await?;
-    let id = query::user(call.param)?;
-    let user = call.inner.chat.known_user(identity.viewer(), id).await?;
-    Ok(json(StatusCode::OK, &UserBody::from(&user)))
 }

@@ -1,11 +1,15 @@
 //! The description of the API: an OpenAPI document of what is offered, and a page that shows it without internet.
 
+mod operations;
+
+use self::operations::Operations;
 use chat_core::protocol;
 use http::Method;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{Content, Ref, RefOr, Response};
+use utoipa::openapi::{Content, PathItem, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi};
 
 use crate::assets::Assets;
@@ -27,7 +31,7 @@ use crate::{account, chats, problem, wire, ws};
     servers((url = ".")),
     paths(
         account::register, account::login, account::logout, account::password, account::session, account::renew,
-        chats::conversations, chats::messages, chats::search_users, chats::delete_conversation, chats::user,
+        chats::conversations, chats::messages, chats::search_users, chats::delete_conversation,
         ws::socket, ws::socket_with_token, docs, openapi, healthz, readyz,
     ),
     components(schemas(
@@ -37,10 +41,12 @@ use crate::{account, chats, problem, wire, ws};
     tags(
         (name = "account", description = "Who one is."),
         (name = "chat", description = "What was said."),
+        (name = "operations", description = "What the native protocol can do, for who has no socket: the same fields, rules and \
+            answers as its frames."),
         (name = "live", description = "What is being said."),
         (name = "service", description = "About the service itself."),
     ),
-    modifiers(&Common),
+    modifiers(&Operations, &Common),
 )]
 struct Document;
 
@@ -71,6 +77,17 @@ fn healthz() {}
 #[expect(dead_code, reason = "describes an endpoint that is one line")]
 fn readyz() {}
 
+/// The operations of a path, by method.
+fn methods(item: &mut PathItem) -> [(Method, &mut Option<Operation>); 5] {
+    [
+        (Method::GET, &mut item.get),
+        (Method::POST, &mut item.post),
+        (Method::PUT, &mut item.put),
+        (Method::PATCH, &mut item.patch),
+        (Method::DELETE, &mut item.delete),
+    ]
+}
+
 /// What all operations have in common.
 struct Common;
 
@@ -90,8 +107,10 @@ impl Modify for Common {
             SecurityRequirement::new("cookie", none),
         ]);
         for item in document.paths.paths.values_mut() {
-            let operations = [&mut item.get, &mut item.post, &mut item.delete];
-            for operation in operations.into_iter().flatten() {
+            for operation in methods(item)
+                .into_iter()
+                .filter_map(|(_, place)| place.as_mut())
+            {
                 let responses = &mut operation.responses.responses;
                 let mut add = |status: &str, description: &str| {
                     let response = Response::new(description);
@@ -125,10 +144,12 @@ pub(crate) fn document(faces: &[Face]) -> utoipa::openapi::OpenApi {
         offered(faces).any(|(_, known, pattern, _)| pattern == path && known == method)
     };
     document.paths.paths.retain(|path, item| {
-        item.get.take_if(|_| !is_offered(path, Method::GET));
-        item.post.take_if(|_| !is_offered(path, Method::POST));
-        item.delete.take_if(|_| !is_offered(path, Method::DELETE));
-        item.get.is_some() || item.post.is_some() || item.delete.is_some()
+        let mut is_any = false;
+        for (method, place) in methods(item) {
+            place.take_if(|_| !is_offered(path, method));
+            is_any |= place.is_some();
+        }
+        is_any
     });
     document
 }

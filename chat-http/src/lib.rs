@@ -32,6 +32,7 @@ mod origin;
 mod problem;
 mod query;
 mod rate;
+mod rest;
 mod routes;
 mod server;
 mod service;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use chat_core::protocol::sentence;
+use chat_core::protocol::{ErrorBody, sentence};
 use chat_core::{Error, ErrorKind};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
@@ -64,7 +64,7 @@ pub(crate) struct ProblemBody<'a> {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct FieldError {
     /// Its name.
-    pub(crate) field: &'static str,
+    pub(crate) field: String,
     /// A sentence for a person.
     pub(crate) detail: String,
 }
@@ -96,9 +96,10 @@ impl Problem {
     }
 
     /// One field is wrong.
-    pub(crate) fn field(field: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn field(field: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         let mut problem = Self::invalid(detail);
         let detail = problem.0.detail.clone().into_owned();
+        let field = field.into();
         problem.0.errors.push(FieldError { field, detail });
         problem
     }
@@ -192,6 +193,16 @@ impl From<Error> for Problem {
             }
             ErrorKind::Busy => problem.with_retry_after(moment),
             _ => problem,
+        }
+    }
+}
+
+impl From<ErrorBody> for Problem {
+    /// A request of the protocol that cannot be read.
+    fn from(error: ErrorBody) -> Self {
+        match error.field {
+            Some(field) => Self::field(field, error.detail),
+            None => Self::invalid(error.detail),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Which path and method leads where.
 
 use http::Method;
+use matchit::Params;
+
+use crate::rest;
 
 /// A part of the API that a host offers or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +25,8 @@ pub(crate) enum Endpoint {
     Password,
     Session,
     Renew,
-    User,
+    /// The request of the protocol with this `type`.
+    Operation(&'static str),
     SearchUsers,
     Conversations,
     Messages,
@@ -36,12 +40,16 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// Whether it takes a JSON body.
-    pub(crate) const fn takes_json(self) -> bool {
-        matches!(self, Self::Register | Self::Login | Self::Password)
+    pub(crate) fn takes_json(self, method: &Method) -> bool {
+        match self {
+            Self::Register | Self::Login | Self::Password => true,
+            Self::Operation(_) => rest::takes_json(method),
+            _ => false,
+        }
     }
 }
 
-/// The table of routes. What is served under them is described in [`crate::docs`].
+/// The table of routes, but for the operations of the protocol. What is served under them is described in [`crate::docs`].
 const TABLE: &[(Face, Method, &str, Endpoint)] = &[
     (
         Face::Documented,
@@ -88,7 +96,6 @@ const TABLE: &[(Face, Method, &str, Endpoint)] = &[
         Endpoint::Renew,
     ),
     (Face::V1, Method::GET, "/v1/session", Endpoint::Session),
-    (Face::V1, Method::GET, "/v1/users/{id}", Endpoint::User),
     (Face::Always, Method::GET, "/ws", Endpoint::Socket),
     (Face::Always, Method::GET, "/ws/{token}", Endpoint::Socket),
     (Face::Always, Method::GET, "/docs", Endpoint::Docs),
@@ -158,11 +165,10 @@ impl Routes {
         Ok(Self { router, routes })
     }
 
-    /// The route of a path, and its one parameter as it stands in the path.
-    pub(crate) fn find<'a>(&self, path: &'a str) -> Option<(&Route, Option<&'a str>)> {
+    /// The route of a path, and its parameters as they stand in the path.
+    pub(crate) fn find<'s, 'p>(&'s self, path: &'p str) -> Option<(&'s Route, Params<'s, 'p>)> {
         let found = self.router.at(path).ok()?;
-        let param = found.params.iter().next().map(|(_, value)| value);
-        Some((self.routes.get(*found.value)?, param))
+        Some((self.routes.get(*found.value)?, found.params))
     }
 }
 
@@ -170,6 +176,9 @@ impl Routes {
 pub(crate) fn offered(
     faces: &[Face],
 ) -> impl Iterator<Item = (Face, Method, &'static str, Endpoint)> {
-    let rows = TABLE.iter().filter(|(face, ..)| faces.contains(face));
-    rows.cloned()
+    let operations = rest::TABLE.iter().cloned();
+    let operations =
+        operations.map(|(method, path, word)| (Face::V1, method, path, Endpoint::Operation(word)));
+    let rows = TABLE.iter().cloned().chain(operations);
+    rows.filter(|(face, ..)| faces.contains(face))
 }

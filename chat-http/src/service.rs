@@ -22,6 +22,7 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
+use matchit::Params;
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -36,7 +37,7 @@ use crate::query::{Query, percent_decode};
 use crate::rate::{Limiters, address_key};
 use crate::routes::{Endpoint, Route, Routes};
 use crate::site::Site;
-use crate::{account, chats, ws};
+use crate::{account, chats, rest, ws};
 
 /// The service: cheap to clone, answers any number of requests at once.
 ///
@@ -74,7 +75,8 @@ pub(crate) struct Inner {
 pub(crate) struct Call<'a> {
     pub(crate) inner: &'a Inner,
     pub(crate) parts: &'a Parts,
-    pub(crate) param: Option<&'a str>,
+    /// The parameters of the path, as they stand there.
+    pub(crate) params: &'a Params<'a, 'a>,
     pub(crate) body: Bytes,
 }
 
@@ -125,7 +127,7 @@ impl Inner {
         let span = tracing::info_span!(
             "request",
             method = known_method(&parts.method),
-            route = found.map_or("-", |(route, _)| route.pattern),
+            route = found.as_ref().map_or("-", |(route, _)| route.pattern),
             status = Empty,
             micros = Empty,
         );
@@ -149,7 +151,7 @@ impl Inner {
         parts: &mut Parts,
         path: &str,
         query: Option<&str>,
-        found: Option<(&Route, Option<&str>)>,
+        found: Option<(&Route, Params<'_, '_>)>,
         body: B,
     ) -> Result<Response<Body>, Problem> {
         if path.len() + query.map_or(0, str::len) > self.limits.uri {
@@ -161,7 +163,7 @@ impl Inner {
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return Err(Problem::new(status, detail));
         }
-        let Some((route, param)) = found else {
+        let Some((route, params)) = found else {
             return self.file(parts, path);
         };
         if parts.method == Method::OPTIONS {
@@ -174,17 +176,18 @@ impl Inner {
             self.origins.check(&parts.headers)?;
         }
         if endpoint == Endpoint::Socket {
-            return ws::upgrade(self, parts, param).await;
+            let token = params.iter().next().map(|(_, token)| token);
+            return ws::upgrade(self, parts, token).await;
         }
         let mut bytes = Bytes::new();
-        if endpoint.takes_json() {
+        if endpoint.takes_json(&parts.method) {
             body::expect_json(&parts.headers, self.limits.body)?;
             bytes = body::read(body, self.limits.body, self.limits.body_time).await?;
         }
         let call = Call {
             inner: self,
             parts,
-            param,
+            params: &params,
             body: bytes,
         };
         let query = Query::parse(query);
@@ -195,7 +198,7 @@ impl Inner {
             Endpoint::Password => account::password(&call).await,
             Endpoint::Renew => account::renew(&call).await,
             Endpoint::Session => account::session(&call).await,
-            Endpoint::User => chats::user(&call).await,
+            Endpoint::Operation(word) => rest::answer(&call, word, &query?).await,
             Endpoint::SearchUsers => chats::search_users(&call, &query?).await,
             Endpoint::Conversations => chats::conversations(&call, &query?).await,
             Endpoint::Messages => chats::messages(&call, &query?).await,
@@ -307,8 +310,13 @@ impl Call<'_> {
         self.inner.proxies.client(self.parts).map(address_key)
     }
 
+    /// The one parameter of a path.
+    pub(crate) fn param(&self) -> Option<&str> {
+        self.params.iter().next().map(|(_, value)| value)
+    }
+
     /// The body. What is wrong with it is said without repeating any of it.
-    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub(crate) fn parsed<'b, T: serde::Deserialize<'b>>(&'b self) -> Result<T, Problem> {
         // Serde takes a list for a struct, too.
         if self.body.trim_ascii_start().first() != Some(&b'{') {
             let detail = "the body is not a JSON object";

@@ -113,6 +113,16 @@ impl Request {
         }
     }
 
+    /// Reads a request by its type and its body, where something else than a frame carries them.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that name the field.
+    pub fn read(word: &str, body: &str) -> Result<Self, ErrorBody> {
+        let unknown = || Err(Wrong::field("type", "`type` is not known"));
+        let read = Self::read_body(word, body).unwrap_or_else(unknown);
+        read.map_err(|wrong| ErrorBody::invalid(wrong.field, &wrong.detail))
+    }
+
     /// The text of a frame.
     #[must_use]
     pub fn encode(&self, reference: Option<&Ref>) -> String {

@@ -24,7 +24,7 @@ macro_rules! frames {
     (
         $(#[$doc:meta])*
         $name:ident by $read:ident {
-            $( $(#[$says:meta])* $variant:ident($word:literal): $body:ty, )*
+            $( $(#[doc = $says:literal])* $variant:ident($word:literal): $body:ty, )*
         }
         $( else $(#[$other_doc:meta])* $other:ident )?
     ) => {
@@ -33,7 +33,7 @@ macro_rules! frames {
         #[serde(untagged)]
         #[non_exhaustive]
         pub enum $name {
-            $( $(#[$says])* $variant($body), )*
+            $( $(#[doc = $says])* $variant($body), )*
             $( $(#[$other_doc])* $other, )?
         }
 
@@ -62,7 +62,7 @@ macro_rules! frames {
         #[cfg(feature = "openapi")]
         impl $crate::protocol::openapi::Family for $name {
             fn variants() -> Vec<$crate::protocol::openapi::Variant> {
-                vec![$( $crate::protocol::openapi::Variant::new::<$body>($word), )*]
+                vec![$( $crate::protocol::openapi::Variant::new::<$body>($word, &[$($says),*]), )*]
             }
         }
     };
@@ -73,7 +73,7 @@ macro_rules! kinds {
     (
         $(#[$doc:meta])*
         $name:ident {
-            $( $(#[$says:meta])* $variant:ident($word:literal): $body:ty, )*
+            $( $(#[doc = $says:literal])* $variant:ident($word:literal): $body:ty, )*
         }
     ) => {
         $(#[$doc])*
@@ -81,7 +81,7 @@ macro_rules! kinds {
         #[serde(tag = "kind")]
         #[non_exhaustive]
         pub enum $name {
-            $( $(#[$says])* #[serde(rename = $word)] $variant($body), )*
+            $( $(#[doc = $says])* #[serde(rename = $word)] $variant($body), )*
             /// A kind that this version does not know. Never sent.
             #[serde(skip)]
             Unknown,
@@ -120,7 +120,7 @@ macro_rules! kinds {
         #[cfg(feature = "openapi")]
         impl $crate::protocol::openapi::Family for $name {
             fn variants() -> Vec<$crate::protocol::openapi::Variant> {
-                vec![$( $crate::protocol::openapi::Variant::new::<$body>($word), )*]
+                vec![$( $crate::protocol::openapi::Variant::new::<$body>($word, &[$($says),*]), )*]
             }
         }
     };

@@ -18,18 +18,20 @@ type Schemas = Vec<(String, RefOr<Schema>)>;
 /// One member of a family.
 pub(super) struct Variant {
     word: &'static str,
+    says: &'static [&'static str],
     body: Cow<'static, str>,
     collect: fn(&mut Schemas),
 }
 
 impl Variant {
-    pub(super) fn new<T: ToSchema>(word: &'static str) -> Self {
+    pub(super) fn new<T: ToSchema>(word: &'static str, says: &'static [&'static str]) -> Self {
         fn collect<T: ToSchema>(schemas: &mut Schemas) {
             schemas.push((T::name().into_owned(), T::schema()));
             T::schemas(schemas);
         }
         Self {
             word,
+            says,
             body: T::name(),
             collect: collect::<T>,
         }
@@ -80,7 +82,9 @@ fn members<F: Family>(prefix: &str, schemas: &mut Schemas, schema: impl Fn(&Vari
 
 /// A frame.
 fn frame(variant: &Variant) -> Schema {
+    let says: Vec<_> = variant.says.iter().map(|line| line.trim()).collect();
     let object = ObjectBuilder::new()
+        .description(Some(says.join(" ")))
         .property("type", word(variant.word))
         .required("type")
         .property("ref", named("Ref"))

@@ -1,8 +1,8 @@
 //! What a request does: one write, or one read. The same for sockets and for HTTP.
 
 use super::{
-    ConversationReply, EventsPage, Head, HeadsPage, HistoryPage, InboxPage, MembersPage, Own, Post,
-    Reply, Request, SearchPage, To, UserReply, UsersPage, Written,
+    ConversationReply, EventsPage, Head, HeadsPage, HistoryPage, InboxPage, MembersPage, Nothing,
+    Own, Post, Reply, Request, SearchPage, To, UserReply, UsersPage, Written,
 };
 use crate::{Actor, Change, Chat, Content, Error, Identity, Span, Target, UserId, Write};
 
@@ -14,7 +14,7 @@ const HEADS: usize = 1000;
 /// What a search for users costs of one for messages.
 const A_USER: f64 = 0.1;
 
-/// Does what a request asks for.
+/// Does what a request asks for. Marks are gathered, as those of a socket are: `done` says that they were taken.
 ///
 /// # Errors
 /// Those of [`Chat::commit`] and of the chat's reads; `Invalid` for what only a socket can do.
@@ -124,6 +124,14 @@ pub async fn execute(chat: &Chat, identity: &Identity, request: Request) -> Resu
                 next: found.next.map(|next| next.to_string()),
             }
             .into()
+        }
+        Request::Read(at) => {
+            chat.mark(me, at.conversation, at.seq, 0).await?;
+            Nothing {}.into()
+        }
+        Request::Delivered(at) => {
+            chat.mark(me, at.conversation, 0, at.seq).await?;
+            Nothing {}.into()
         }
         _ => return Err(Error::invalid("this needs a socket")),
     })

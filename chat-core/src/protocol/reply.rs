@@ -29,7 +29,7 @@ kinds! {
         Search("search"): SearchPage,
         /// To `renew`.
         Renewed("renewed"): Renewed,
-        /// To `resume` and `presence`: it was taken.
+        /// To `resume` and `presence`, and to marks where there is no socket: it was taken.
         Done("done"): Nothing,
     }
 }

@@ -330,12 +330,13 @@ async fn users_one_knows() {
     let bob = host.person("bob").await;
     let carol = host.person("carol").await;
     let look = async |id: u64| host.get(&format!("/v1/users/{id}"), &ada).await;
-    assert_eq!(look(1).await.json(), json!({"id": 1, "username": "ada"}));
+    let told = |id: u64, name: &str| json!({"kind": "user", "user": {"id": id, "name": name}});
+    assert_eq!(look(1).await.json(), told(1, "ada"));
     let known = look(2).await.problem(404);
     assert_eq!(look(99).await.problem(404), known);
 
     say(&host, &bob, &ada, "hi").await;
-    assert_eq!(look(2).await.json(), json!({"id": 2, "username": "bob"}));
+    assert_eq!(look(2).await.json(), told(2, "bob"));
     look(3).await.problem(404);
     let create = Change::Create {
         title: None,

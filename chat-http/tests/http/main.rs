@@ -10,11 +10,14 @@
 mod access;
 mod api;
 mod client;
+mod faces;
 mod frames;
 mod hostile;
 mod logs;
+mod matrix;
 mod mounted;
 mod native;
+mod operations;
 mod server;
 
 use chat_auth::{Auth, HashPool, Jwt, Secret};
