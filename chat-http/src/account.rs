@@ -117,7 +117,7 @@ pub(crate) async fn logout(call: &Call<'_>) -> Result<Response<Body>, Problem> {
     let identity = call.identity().await?;
     auth(call)?.logout(&identity).await?;
     let mut response = empty(StatusCode::NO_CONTENT);
-    if let Some(cookie) = set_cookie("", 0, call.inner.site.https) {
+    if let Some(cookie) = set_cookie(&call.inner.cookie, "", 0, call.inner.site.https) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     Ok(response)
@@ -193,7 +193,8 @@ fn logged_in(call: &Call<'_>, session: &Session) -> Result<Response<Body>, Probl
         user: UserBody::from(&session.user),
     };
     let mut response = json(StatusCode::OK, &body);
-    let cookie = set_cookie(&session.token, seconds, call.inner.site.https)
+    let inner = call.inner;
+    let cookie = set_cookie(&inner.cookie, &session.token, seconds, inner.site.https)
         .ok_or_else(|| Error::internal("the token does not fit into a cookie"))?;
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)

@@ -8,6 +8,7 @@ use chat_core::protocol::Settings;
 use chat_core::{Authenticator, Chat};
 
 use crate::assets::Assets;
+use crate::credential::{COOKIE_NAME, is_cookie_name};
 use crate::limits::HttpLimits;
 use crate::origin::{Net, Origins, Proxies, origin_of, origins_of};
 use crate::rate::{Limiters, Rates};
@@ -23,6 +24,7 @@ pub struct Builder {
     auth: Option<Auth>,
     registration: bool,
     authenticator: Option<Arc<dyn Authenticator>>,
+    cookie: String,
     public_url: Option<String>,
     listening: Option<SocketAddr>,
     allowed: Vec<String>,
@@ -42,6 +44,9 @@ pub enum BuildError {
     /// Not an address or network.
     #[error("`{0}` is not an IP address or a network, like 10.0.0.0/8")]
     Network(String),
+    /// Not what a cookie can be called.
+    #[error("`{0}` cannot be the name of a cookie")]
+    Cookie(String),
     /// Neither face was asked for.
     #[error("nothing to serve: offer `documented`, `v1` or both")]
     Nothing,
@@ -60,6 +65,7 @@ impl Builder {
             auth: None,
             registration: true,
             authenticator: None,
+            cookie: COOKIE_NAME.to_owned(),
             public_url: None,
             listening: None,
             allowed: Vec::new(),
@@ -86,6 +92,13 @@ impl Builder {
     /// Offers `/v1` and the sockets to users of any login: `authenticator` answers for all credentials.
     pub fn v1(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
         self.authenticator = Some(authenticator);
+        self
+    }
+
+    /// The cookie of the host's own login, whose value is the credential where a request brings no token; `chat_session` unless
+    /// told. It should be `HttpOnly`. What browsers add by themselves counts for pages of the allowed origins only.
+    pub fn cookie(mut self, name: impl Into<String>) -> Self {
+        self.cookie = name.into();
         self
     }
 
@@ -156,6 +169,9 @@ impl Builder {
         for origin in &self.allowed {
             origins.add(origin_of(origin)?);
         }
+        if !is_cookie_name(&self.cookie) {
+            return Err(BuildError::Cookie(self.cookie));
+        }
         let proxies = self.proxies.iter().map(|text| Net::parse(text));
         let routes = Routes::new(&faces)?;
         let native = Settings {
@@ -173,7 +189,8 @@ impl Builder {
             auth: self.auth,
             registration: self.registration,
             authenticator,
-            docs: docs::assets(&faces),
+            docs: docs::assets(&faces, &self.cookie),
+            cookie: self.cookie,
             routes,
             site: Site::new(public.as_deref()),
             origins,

@@ -5,8 +5,14 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 
 use crate::problem::Problem;
 
-/// The session cookie's name.
-const COOKIE_NAME: &str = "chat_session";
+/// The session cookie's name, unless the host has another.
+pub(crate) const COOKIE_NAME: &str = "chat_session";
+
+/// Whether a cookie can have this name (RFC 6265, section 4.1.1).
+pub(crate) fn is_cookie_name(name: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+    !name.is_empty() && name.bytes().all(plain)
+}
 
 /// What a request presents. No `Debug`: it is a secret.
 pub(crate) enum Credential {
@@ -17,7 +23,8 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
-    /// Finds it; `None` when the request presents nothing. `offered` is a token among the protocols of a socket.
+    /// Finds it; `None` when the request presents nothing. `offered` is a token among the protocols of a socket, `name` that of
+    /// the cookie.
     ///
     /// # Errors
     /// 401 when the header that comes first is not readable.
@@ -25,6 +32,7 @@ impl Credential {
         path: Option<String>,
         headers: &HeaderMap,
         offered: Option<String>,
+        name: &str,
     ) -> Result<Option<Self>, Problem> {
         if let Some(token) = path {
             return Ok(Some(Self::Token(token)));
@@ -35,7 +43,7 @@ impl Credential {
         if let Some(token) = offered {
             return Ok(Some(Self::Token(token)));
         }
-        Ok(cookie(headers)?.map(Self::Cookie))
+        Ok(cookie(headers, name)?.map(Self::Cookie))
     }
 
     pub(crate) fn secret(&self) -> &str {
@@ -66,7 +74,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 /// The session cookie. Two different ones mean that another site of this domain set one: neither is believed.
-fn cookie(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+fn cookie(headers: &HeaderMap, wanted: &str) -> Result<Option<String>, Problem> {
     let mut found: Option<&str> = None;
     for value in headers.get_all(COOKIE) {
         let Ok(value) = value.to_str() else { continue };
@@ -74,7 +82,7 @@ fn cookie(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             let Some((name, value)) = pair.trim().split_once('=') else {
                 continue;
             };
-            if name != COOKIE_NAME {
+            if name != wanted {
                 continue;
             }
             if found.is_some_and(|found| found != value) {
@@ -90,15 +98,19 @@ fn cookie(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 /// `Set-Cookie` for a session of so many seconds; an empty token and 0 take it away. `None` when the token has characters
 /// that no cookie can carry.
-pub(crate) fn set_cookie(token: &str, seconds: u64, secure: bool) -> Option<HeaderValue> {
+pub(crate) fn set_cookie(
+    name: &str,
+    token: &str,
+    seconds: u64,
+    secure: bool,
+) -> Option<HeaderValue> {
     let plain = |c: u8| matches!(c, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
     if !token.bytes().all(plain) {
         return None;
     }
     let secure = if secure { "; Secure" } else { "" };
-    let cookie = format!(
-        "{COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}"
-    );
+    let cookie =
+        format!("{name}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}");
     let mut value = HeaderValue::from_str(&cookie).ok()?;
     value.set_sensitive(true);
     Some(value)
@@ -114,7 +126,7 @@ mod tests {
             let name: http::HeaderName = name.parse().unwrap();
             map.append(name, value.parse().unwrap());
         }
-        match Credential::find(path.map(str::to_owned), &map, None) {
+        match Credential::find(path.map(str::to_owned), &map, None, COOKIE_NAME) {
             Ok(Some(Credential::Token(token))) => Ok(Some(('t', token))),
             Ok(Some(Credential::Cookie(token))) => Ok(Some(('c', token))),
             Ok(None) => Ok(None),
@@ -164,8 +176,16 @@ mod tests {
     }
 
     #[test]
+    fn names_of_cookies_are_plain() {
+        assert!(is_cookie_name("__Host-shop.session"));
+        for bad in ["", "a b", "a=b", "a;b", "ä", "a\n", "(a)"] {
+            assert!(!is_cookie_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn cookies_carry_no_attributes_of_their_own() {
-        let set = |token| set_cookie(token, 60, true);
+        let set = |token| set_cookie(COOKIE_NAME, token, 60, true);
         let cookie = set("a.b-c_d").unwrap();
         assert_eq!(
             cookie.to_str().unwrap(),

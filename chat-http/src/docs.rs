@@ -97,10 +97,8 @@ impl Modify for Common {
             .scheme(HttpAuthScheme::Bearer)
             .description(Some("The `access_token` of a login."))
             .build();
-        let cookie = ApiKeyValue::with_description("chat_session", "Set by a login.");
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         let none: [String; 0] = [];
         document.security = Some(vec![
             SecurityRequirement::new("bearer", none.clone()),
@@ -138,8 +136,11 @@ impl Modify for Common {
 }
 
 /// The document of what is offered.
-pub(crate) fn document(faces: &[Face]) -> utoipa::openapi::OpenApi {
+pub(crate) fn document(faces: &[Face], cookie: &str) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
+    let cookie = ApiKeyValue::with_description(cookie, "Set by a login.");
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     let is_offered = |path: &str, method: Method| {
         offered(faces).any(|(_, known, pattern, _)| pattern == path && known == method)
     };
@@ -155,8 +156,8 @@ pub(crate) fn document(faces: &[Face]) -> utoipa::openapi::OpenApi {
 }
 
 /// The page, its parts and the document, as files.
-pub(crate) fn assets(faces: &[Face]) -> Assets {
-    let document = document(faces).to_pretty_json().unwrap_or_default();
+pub(crate) fn assets(faces: &[Face], cookie: &str) -> Assets {
+    let document = document(faces, cookie).to_pretty_json().unwrap_or_default();
     Assets::new()
         .file("/docs.html", include_str!("docs/page.html"))
         .file("/docs/page.css", include_str!("docs/page.css"))
@@ -167,6 +168,7 @@ pub(crate) fn assets(faces: &[Face]) -> Assets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::COOKIE_NAME;
     use std::collections::BTreeSet;
 
     /// Every route that is served is described, and the reverse.
@@ -181,7 +183,7 @@ mod tests {
             let served: BTreeSet<_> = offered(faces)
                 .map(|(_, method, path, _)| (path.to_owned(), method.as_str().to_lowercase()))
                 .collect();
-            let document = serde_json::to_value(document(faces)).unwrap();
+            let document = serde_json::to_value(document(faces, COOKIE_NAME)).unwrap();
             let mut described = BTreeSet::new();
             for (path, item) in document["paths"].as_object().unwrap() {
                 for (method, operation) in item.as_object().unwrap() {
@@ -201,7 +203,7 @@ mod tests {
     fn the_document_in_the_repository_is_this_one() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
         let faces = [Face::Always, Face::Documented, Face::V1];
-        let now = document(&faces).to_pretty_json().unwrap() + "\n";
+        let now = document(&faces, COOKIE_NAME).to_pretty_json().unwrap() + "\n";
         if std::env::var_os("RECORD").is_some() {
             std::fs::write(path, now).unwrap();
             return;
@@ -216,7 +218,8 @@ mod tests {
     /// Whatever the document refers to is there.
     #[test]
     fn no_reference_leads_nowhere() {
-        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let faces = [Face::Always, Face::Documented, Face::V1];
+        let document = serde_json::to_value(document(&faces, COOKIE_NAME)).unwrap();
         let text = document.to_string();
         let mut found = 0;
         for part in text.split("\"$ref\":\"#").skip(1) {

@@ -1,7 +1,7 @@
 //! HTTP and WebSocket faces of chat-core as one tower service.
 //!
 //! [`Http`] is a `tower::Service<http::Request<B>>`: bare hyper serves it ([`Server`] does), and so does a router of a host
-//! that has other things to serve too. It extracts, asks [`chat_core::Chat`], and encodes; it decides nothing.
+//! that has other things to serve too (see `examples/axum`). It extracts, asks [`chat_core::Chat`], and encodes; it decides nothing.
 //!
 //! ```no_run
 //! # async fn serve(chat: chat_core::Chat, auth: chat_auth::Auth) -> Result<(), Box<dyn std::error::Error>> {

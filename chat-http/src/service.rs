@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) auth: Option<Auth>,
     pub(crate) registration: bool,
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    /// The name of the cookie that holds a credential.
+    pub(crate) cookie: String,
     pub(crate) routes: Routes,
     pub(crate) docs: Assets,
     pub(crate) assets: Assets,
@@ -301,7 +303,7 @@ impl Inner {
 impl Call<'_> {
     /// Who asks.
     pub(crate) async fn identity(&self) -> Result<Identity, Problem> {
-        let credential = Credential::find(None, &self.parts.headers, None)?;
+        let credential = Credential::find(None, &self.parts.headers, None, &self.inner.cookie)?;
         self.inner.identity(credential.as_ref()).await
     }
 

@@ -29,6 +29,8 @@ function typeOf(schema) {
 function example(schema, depth = 0) {
   const known = resolve(schema)
   if (known.example !== undefined) return known.example
+  if (known.allOf) return Object.assign({}, ...known.allOf.map((one) => example(one, depth)))
+  if (known.enum) return known.enum[0]
   if (known.oneOf) return example(known.oneOf.find((one) => one.type !== 'null'), depth)
   const type = [known.type].flat().find((one) => one !== 'null')
   if (type === 'array') return depth > 3 ? [] : [example(known.items, depth + 1)]

@@ -200,7 +200,7 @@ async fn connect(
     let Ok(offered) = offer.token else {
         return Ok(None);
     };
-    let Ok(credential) = Credential::find(token, &parts.headers, offered) else {
+    let Ok(credential) = Credential::find(token, &parts.headers, offered, &inner.cookie) else {
         return Ok(None);
     };
     if let Some(Credential::Cookie(_)) = credential {
