@@ -24,10 +24,10 @@ const NEXT_TRANSACTION: &str = "SELECT pg_current_xact_id()::text::bigint";
 const OLDEST: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
 
 /// How long is waited for those who were writing when the feed was asked for.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A number of the sequence, and a transaction number higher than those of all who had drawn up to it.
-struct Mark {
+pub(crate) struct Mark {
     drawn: u64,
     transaction: i64,
 }
@@ -85,7 +85,7 @@ pub(crate) async fn feed(
 }
 
 /// Whether it is settled by now up to where one may read.
-async fn step(
+pub(crate) async fn step(
     view: &mut View,
     mark: &mut Option<Mark>,
     settled: &AtomicU64,

@@ -53,6 +53,7 @@ mod feed;
 mod pool;
 mod rows;
 mod schema;
+mod search;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -69,7 +70,7 @@ use chat_core::rules::{Row, RowKey};
 use chat_core::snapshot::{self, Snapshot};
 use chat_core::{
     Archive, Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage,
-    Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
+    Member, Memberships, Message, Prepared, Search, Seq, Span, Store, User, UserId, Viewer,
 };
 use commit::{Results, SAVEPOINT, Stop, TRANSACTION};
 pub use error::OpenError;
@@ -208,6 +209,10 @@ impl Store for PostgresStore {
     }
 
     fn archive(&self) -> Option<&dyn Archive> {
+        Some(self)
+    }
+
+    fn search(&self) -> Option<&dyn Search> {
         Some(self)
     }
 

@@ -17,7 +17,9 @@ use crate::error::OpenError;
 ///   of the change.
 /// - `chat_event.place` is where an entry stands in the feed: the group's number times 2^20, plus a number within the group.
 ///   See `feed.rs`.
-const STEPS: [&str; 1] = [r#"
+/// - `chat_search` holds the words of messages, `chat_indexed` how far they were taken in. See `search.rs`.
+const STEPS: [&str; 2] = [
+    r#"
     CREATE TABLE chat_meta(name text COLLATE "C" PRIMARY KEY, number bigint, bytes bytea);
     CREATE TABLE chat_counter(name text COLLATE "C" PRIMARY KEY, last bigint NOT NULL) WITH (fillfactor = 10);
     CREATE TABLE chat_user(user_id bigint PRIMARY KEY, body text NOT NULL);
@@ -59,14 +61,23 @@ const STEPS: [&str; 1] = [r#"
         first bigint NOT NULL, count bigint NOT NULL,
         PRIMARY KEY(key, author));
     INSERT INTO chat_counter(name, last) VALUES('conversation', 0), ('login', 0), ('user', 0);
-"#];
+"#,
+    r#"
+    CREATE TABLE chat_search(
+        conversation bigint NOT NULL, seq bigint NOT NULL, place bigint NOT NULL, words tsvector NOT NULL,
+        PRIMARY KEY(conversation, seq));
+    CREATE INDEX chat_search_words ON chat_search USING gin(words) WITH (fastupdate = off);
+    CREATE TABLE chat_indexed(
+        id bigint PRIMARY KEY, place bigint NOT NULL, version text COLLATE "C" NOT NULL) WITH (fillfactor = 10);
+    INSERT INTO chat_indexed(id, place, version) VALUES(0, 0, '');
+"#,
+];
 
 /// The version that this program writes.
 const VERSION: i64 = STEPS.len() as i64;
 
-/// Whoever changes the tables holds this lock of the database: several processes may start at once. The number means
-/// nothing.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7163384719235261561)";
+/// Whoever changes the tables of a schema holds this lock: several processes may start at once. The number means nothing.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7163384719235261561 # current_schema()::regnamespace::oid::bigint)";
 
 /// Refuses a database that texts do not fit in, and warns of one that loses what was acknowledged.
 pub(crate) async fn check(client: &Client) -> Result<(), OpenError> {
@@ -98,6 +109,7 @@ pub(crate) async fn migrate(client: &Client, secret: &[u8; 32]) -> Result<(), Op
         let insert = "INSERT INTO chat_meta(name, bytes) VALUES('secret', $1)";
         client.execute(insert, &[&&secret[..]]).await?;
     }
+    crate::search::prepare(client).await?;
     if from < VERSION {
         let set = "INSERT INTO chat_meta(name, number) VALUES('schema', $1)
                    ON CONFLICT(name) DO UPDATE SET number = excluded.number";

@@ -63,6 +63,37 @@ fn trips(store: &PostgresStore) -> usize {
         .sum()
 }
 
+/// A search reads the rows that its terms lead to, and no others: neither all of a conversation nor all that is newest.
+#[tokio::test]
+async fn a_search_is_led_by_its_words() {
+    let server = Postgres::start().unwrap();
+    let store = PostgresStore::open(&server.database().unwrap())
+        .await
+        .unwrap();
+    let ada = user(&store, "ada").await;
+    let id = group(&store, &[ada]).await;
+    for _ in 0..20 {
+        let messages = (0..100).map(|_| post(ada, id)).collect();
+        for done in store.commit(messages).await {
+            done.unwrap();
+        }
+    }
+    while Search::index(&store, 1000).await.unwrap() > 0 {}
+    let lease = store.pool.get().await.unwrap();
+    let client = &lease.session().unwrap().client;
+    client.batch_execute("ANALYZE").await.unwrap();
+    let prepare = format!("PREPARE search AS {}", crate::search::CANDIDATES);
+    client.batch_execute(&prepare).await.unwrap();
+    let explain = "EXPLAIN EXECUTE search('{1}', '{1}', '{9}', '''@:hello'':*', 9, 9, '')";
+    let plan = client.query(explain, &[]).await.unwrap();
+    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    let plan = plan.join("\n");
+    assert!(plan.contains("Index Scan on chat_search_words"), "{plan}");
+    for way in ["chat_search_pkey", "Seq Scan on chat_search "] {
+        assert!(!plan.contains(way), "{plan}");
+    }
+}
+
 #[tokio::test]
 async fn a_group_of_messages_waits_for_the_server_twice() {
     let server = Postgres::start().unwrap();

@@ -24,7 +24,7 @@ macro_rules! event_columns {
     };
 }
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const BEGIN: &[&str] = &["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"];
 
 const EVENTS: &str = concat!(
     "SELECT seq, ",
@@ -71,9 +71,10 @@ pub(crate) const EVENTS_BY_PLACE: &str = concat!(
     " FROM chat_event WHERE place > $1 ORDER BY place LIMIT $2"
 );
 
-/// What one transaction sees that only reads.
+/// What one transaction sees, which as a rule only reads.
 pub(crate) struct View {
     lease: Lease,
+    begin: &'static [&'static str],
     begun: AtomicBool,
     /// The feed tells of what stands before this place.
     pub(crate) feed_end: u64,
@@ -81,8 +82,14 @@ pub(crate) struct View {
 
 impl View {
     pub(crate) fn new(lease: Lease) -> Self {
+        Self::begun_by(BEGIN, lease)
+    }
+
+    /// A transaction that begins with these statements. Dropped, it is rolled back.
+    pub(crate) fn begun_by(begin: &'static [&'static str], lease: Lease) -> Self {
         Self {
             lease,
+            begin,
             begun: AtomicBool::new(false),
             feed_end: 0,
         }
@@ -99,21 +106,31 @@ impl View {
         self.lease.give_back();
     }
 
+    /// Ends a transaction that wrote, and waits until it has ended.
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        let commit = Statement {
+            sql: "COMMIT",
+            params: Vec::new(),
+        };
+        self.run(vec![commit]).await?;
+        self.lease.give_back();
+        Ok(())
+    }
+
     /// Runs statements, the first ones together with the transaction's beginning.
-    async fn run(&self, mut batch: Vec<Statement>) -> Result<Vec<Found>, Error> {
+    pub(crate) async fn run(&self, mut batch: Vec<Statement>) -> Result<Vec<Found>, Error> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
         let first = !self.begun.swap(true, Ordering::Relaxed);
-        if first {
-            let begin = Statement {
-                sql: BEGIN,
-                params: Vec::new(),
-            };
-            batch.insert(0, begin);
-        }
+        let begin = if first { self.begin } else { &[] };
+        let before = begin.iter().map(|sql| Statement {
+            sql,
+            params: Vec::new(),
+        });
+        batch.splice(..0, before);
         let mut found = self.lease.session()?.run(&batch).await?;
-        Ok(found.split_off(usize::from(first)))
+        Ok(found.split_off(begin.len()))
     }
 
     /// Statements of their own, before the transaction begins.

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chat_core::conformance::async_trait;
 use chat_core::rules::{Row, RowKey};
+use chat_core::search::Query;
 use chat_core::{
     Archive, Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage,
-    Member, Memberships, Message, Prepared, Seq, Span, Store, User, UserId, Viewer,
+    Member, Memberships, Message, Prepared, Search, SearchCursor, SearchPage, Seq, Span, Store,
+    User, UserId, Viewer,
 };
 use chat_store_postgres::PostgresStore;
 
@@ -90,10 +92,31 @@ impl Store for ByTurns {
     fn archive(&self) -> Option<&dyn Archive> {
         self.next().archive()
     }
+    fn search(&self) -> Option<&dyn Search> {
+        Some(self)
+    }
     async fn close(&self) -> Result<(), Error> {
         for store in &self.stores {
             store.close().await?;
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Search for ByTurns {
+    async fn index(&self, limit: usize) -> Result<usize, Error> {
+        Search::index(self.next(), limit).await
+    }
+    async fn find(
+        &self,
+        viewer: Viewer,
+        query: Query,
+        conversation: Option<ConversationId>,
+        before: Option<SearchCursor>,
+        limit: usize,
+    ) -> Result<SearchPage, Error> {
+        let store = self.next();
+        store.find(viewer, query, conversation, before, limit).await
     }
 }

@@ -7,6 +7,7 @@ mod host;
 mod opening;
 mod plan;
 mod proxy;
+mod search;
 
 use std::sync::LazyLock;
 
