@@ -2,6 +2,8 @@
 
 use chat_http::Assets;
 
+use crate::brand::Brand;
+
 /// Paths and contents of `frontend/dist`; empty when it was not built before this program.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/client.rs"));
 
@@ -9,19 +11,33 @@ const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/client.rs"))
 const WITHOUT: &str = include_str!("without_client.html");
 
 /// What to serve besides the API.
-pub(crate) fn assets() -> Assets {
-    let assets = Assets::new();
+pub(crate) fn assets(brand: Option<&Brand>) -> Assets {
+    let mut assets = Assets::new();
     if FILES.is_empty() {
-        return assets.file("/index.html", WITHOUT);
+        assets = assets.file("/index.html", WITHOUT);
     }
-    FILES.iter().fold(assets, |assets, &(path, bytes)| {
+    for &(path, bytes) in FILES {
         // Vite names what it puts there by content.
         if path.starts_with("/assets/") {
-            assets.hashed(path, bytes)
-        } else {
-            assets.file(path, bytes)
+            assets = assets.hashed(path, bytes);
+            continue;
         }
-    })
+        let Some(brand) = brand else {
+            assets = assets.file(path, bytes);
+            continue;
+        };
+        // A file that changes has no compressed siblings any more.
+        let plain = path.trim_end_matches(".br").trim_end_matches(".gz");
+        match brand.instead_of(plain, bytes) {
+            None => assets = assets.file(path, bytes),
+            Some(own) if plain == path => assets = assets.file(path, own),
+            Some(_) => {}
+        }
+    }
+    match brand {
+        Some(brand) => assets.file("/brand.css", brand.style()),
+        None => assets,
+    }
 }
 
 /// Whether the client is inside.

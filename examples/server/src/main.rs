@@ -1,6 +1,7 @@
 //! The example server: one binary, one folder of data.
 
 mod backup;
+mod brand;
 mod client;
 mod copy;
 mod import;

@@ -203,6 +203,10 @@ pub(crate) struct Limits {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Other")]
 pub(crate) struct Other {
+    /// Show a name, an accent colour and a logo of one's own: brand.toml and logo.svg in this folder
+    #[arg(long, env = "CHAT_BRAND", hide_env = true, value_name = "FOLDER")]
+    pub(crate) brand: Option<PathBuf>,
+
     /// Log this much on stderr: error, warn, info, debug, or by part as in warn,chat_http=debug
     #[arg(long, env = "CHAT_LOG", hide_env = true)]
     #[arg(value_name = "FILTER", default_value = "info")]

@@ -12,6 +12,7 @@ use chat_http::{Http, Rates, Server, ServerLimits};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 
+use crate::brand::Brand;
 use crate::client;
 use crate::options::{Options, Registration};
 use crate::stop::Stop;
@@ -29,11 +30,17 @@ const SPARE_FILES: usize = 64;
 /// Why it does not start: one sentence that says what to mend.
 pub(crate) async fn serve(options: &Options) -> Result<ExitCode, String> {
     let mut stop = Stop::new().map_err(|error| format!("signals cannot be handled: {error}"))?;
+    let brand = options
+        .other
+        .brand
+        .as_deref()
+        .map(Brand::load)
+        .transpose()?;
     // Before the store: whoever starts a second server by mistake is told just that.
     let listener = listen(options.network.listen).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let chat = open(options).await?;
-    let http = http(options, chat, address)?;
+    let http = http(options, chat, address, brand.as_ref())?;
     warn_of(options, address);
     announce(options, address);
 
@@ -92,7 +99,12 @@ fn secret(options: &Options) -> Result<Secret, Error> {
     }
 }
 
-fn http(options: &Options, chat: Chat, address: SocketAddr) -> Result<Http, String> {
+fn http(
+    options: &Options,
+    chat: Chat,
+    address: SocketAddr,
+    brand: Option<&Brand>,
+) -> Result<Http, String> {
     let tokens = secret(options)
         .and_then(|secret| Jwt::new(&secret))
         .map_err(|error| error.to_string())?;
@@ -103,7 +115,7 @@ fn http(options: &Options, chat: Chat, address: SocketAddr) -> Result<Http, Stri
         .v1(Arc::new(auth))
         .listening(address)
         .registration(options.data.registration == Registration::Open)
-        .assets(client::assets());
+        .assets(client::assets(brand));
     if let Some(url) = &network.public_url {
         http = http.public_url(url);
     }
