@@ -39,7 +39,7 @@ test('nothing but space is not sent', async () => {
 test('Enter inside an input method’s composition stays there', () => {
   const onSend = vi.fn()
   renderScreen(<Composer {...PROPS} draftKey="c1" onSend={onSend} />)
-  fireEvent.change(box(), { target: { value: 'に' } })
+  fireEvent.input(box(), { target: { value: 'に' } })
   fireEvent.keyDown(box(), { key: 'Enter', isComposing: true })
   expect(onSend).not.toHaveBeenCalled()
 })
@@ -85,7 +85,7 @@ test('ArrowUp in an empty box edits the last message; Enter saves, Escape leaves
 test('what is too long for one message is said before it is sent', async () => {
   const onSend = vi.fn()
   renderScreen(<Composer {...PROPS} draftKey="c1" onSend={onSend} />)
-  fireEvent.change(box(), { target: { value: 'ä'.repeat(51) } })
+  fireEvent.input(box(), { target: { value: 'ä'.repeat(51) } })
   await userEvent.type(box(), '{Enter}')
   expect(onSend).not.toHaveBeenCalled()
   expect(screen.getByRole('alert').textContent).toContain('2 bytes')

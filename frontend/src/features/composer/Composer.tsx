@@ -19,7 +19,7 @@ import { Menu, type Origin, originOf } from '../../ui/Menu'
 import { Spinner } from '../../ui/Spinner'
 import styles from './Composer.module.css'
 import { composerAction } from './composerKeys'
-import { mentionAt, mentionsIn, type Named, suggestions } from './mentions'
+import { type Mention, mentionAt, mentionsIn, type Named, suggestions } from './mentions'
 
 const EmojiPicker = lazy(() => import('../emoji/EmojiPicker'))
 
@@ -50,17 +50,20 @@ interface Props {
   onTyping(): void
 }
 
-const NEAR_LIMIT = 0.9
 const encoder = new TextEncoder()
 
 /** Given a `key` by thread and by edit: each has its own text. */
 export function Composer(props: Props) {
   const { draftKey, people, quote, editing, trouble, maxBytes, onCancel, onEditLast, onTyping } = props
   const { drafts } = useServices()
-  const [text, setText] = useState(() => editing?.text ?? drafts.get(draftKey)?.text ?? '')
-  const [caret, setCaret] = useState(0)
+  const [initial] = useState(() => editing?.text ?? drafts.get(draftKey)?.text ?? '')
+  // The field holds the text itself: most keys change nothing else, and then nothing is drawn but their letter.
+  const [empty, setEmpty] = useState(() => initial.trim() === '')
+  const [over, setOver] = useState(0)
+  const [mention, setMention] = useState<Mention | null>(null)
+  /** Where the offer of names was sent away. */
+  const shut = useRef<number | null>(null)
   const [choice, setChoice] = useState(0)
-  const [shut, setShut] = useState<number | null>(null)
   const [emoji, setEmoji] = useState<Origin | null>(null)
   const area = useRef<HTMLTextAreaElement>(null)
   const listId = useId()
@@ -78,57 +81,66 @@ export function Composer(props: Props) {
     if (answers) area.current?.focus()
   }, [answers])
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows the text
-  useLayoutEffect(() => {
+  function grow() {
     const element = area.current
     if (growsByItself || !element) return
     element.style.height = 'auto'
     element.style.height = `${element.scrollHeight}px`
-  }, [text])
+  }
+  useLayoutEffect(grow, [])
 
-  const mention = people.length > 0 ? mentionAt(text, caret) : null
-  const offered = mention && shut !== mention.from ? suggestions(people, mention.part) : []
+  const offered = mention ? suggestions(people, mention.part) : []
   const chosen = Math.min(choice, offered.length - 1)
 
-  function change(next: string) {
-    setText(next)
-    if (!editing) {
-      drafts.set(draftKey, { text: next, replyTo: drafts.get(draftKey)?.replyTo ?? null })
-      if (next) onTyping()
-    }
+  /** After every change of the text: what depends on it, if that is another now. */
+  function changed() {
+    const text = area.current?.value ?? ''
+    grow()
+    setEmpty(text.trim() === '')
+    // No letter has more than four bytes: most texts need no counting.
+    const near = maxBytes !== null && text.length * 4 > maxBytes
+    setOver(near ? Math.max(0, encoder.encode(text).length - maxBytes) : 0)
+    look()
+    setChoice(0)
+    if (editing) return
+    drafts.set(draftKey, { text, replyTo: drafts.get(draftKey)?.replyTo ?? null })
+    if (text) onTyping()
+  }
+
+  /** Whether a name is being written where the caret is. */
+  function look() {
+    if (people.length === 0 || !area.current) return
+    const at = mentionAt(area.current.value, area.current.selectionStart)
+    const found = at?.from === shut.current ? null : at
+    setMention((old) => (old?.from === found?.from && old?.part === found?.part ? old : found))
   }
 
   /** Puts words where the caret is, and the caret after them. */
   function insert(words: string, from: number, to: number) {
-    change(text.slice(0, from) + words + text.slice(to))
-    const place = from + words.length
-    requestAnimationFrame(() => {
-      area.current?.focus()
-      area.current?.setSelectionRange(place, place)
-      setCaret(place)
-    })
+    area.current?.setRangeText(words, from, to, 'end')
+    changed()
+    // A menu that closes gives the focus back first.
+    requestAnimationFrame(() => area.current?.focus())
   }
 
   function take(person: Named) {
-    if (mention) insert(`@${person.name} `, mention.from, caret)
-    setChoice(0)
+    if (mention) insert(`@${person.name} `, mention.from, area.current?.selectionEnd ?? mention.from)
+    setMention(null)
   }
 
-  const bytes = maxBytes !== null && text.length * 4 > maxBytes * NEAR_LIMIT ? encoder.encode(text).length : 0
-  const tooLong = maxBytes !== null && bytes > maxBytes
-
   function send() {
-    const content = text.trim()
-    if (!content || tooLong) return
+    const content = area.current?.value.trim() ?? ''
+    if (!area.current || !content || over > 0) return
     if (editing) {
       if (content === editing.text) onCancel()
       else props.onSave(content)
       return
     }
     props.onSend(content, mentionsIn(content, people))
-    setText('')
+    area.current.value = ''
+    changed()
     drafts.set(draftKey, null)
-    area.current?.focus()
+    area.current.focus()
   }
 
   function onKeyDown(event: KeyboardEvent) {
@@ -149,14 +161,15 @@ export function Composer(props: Props) {
       }
       if (event.key === 'Escape') {
         event.preventDefault()
-        setShut(mention?.from ?? null)
+        shut.current = mention?.from ?? null
+        setMention(null)
         return
       }
     }
     if (event.key === 'Escape' && (quote || editing)) {
       event.preventDefault()
       onCancel()
-    } else if (event.key === 'ArrowUp' && text === '' && !editing) {
+    } else if (event.key === 'ArrowUp' && area.current?.value === '' && !editing) {
       event.preventDefault()
       onEditLast()
     } else if (composerAction(event.nativeEvent, touchOnly()) === 'send') {
@@ -213,16 +226,12 @@ export function Composer(props: Props) {
             placeholder={t('Write a message')}
             rows={1}
             dir="auto"
-            value={text}
+            defaultValue={initial}
             aria-controls={offered.length > 0 ? listId : undefined}
             aria-activedescendant={offered.length > 0 ? `${listId}-${chosen}` : undefined}
-            aria-invalid={tooLong}
-            onChange={(event) => {
-              change(event.target.value)
-              setCaret(event.target.selectionStart)
-              setChoice(0)
-            }}
-            onSelect={(event) => setCaret(event.currentTarget.selectionStart)}
+            aria-invalid={over > 0}
+            onInput={changed}
+            onSelect={people.length > 0 ? look : undefined}
             onKeyDown={onKeyDown}
           />
           <IconButton
@@ -239,7 +248,7 @@ export function Composer(props: Props) {
           className={styles.send}
           aria-label={editing ? t('Save') : t('Send')}
           title={editing ? t('Save') : t('Send')}
-          disabled={!text.trim() || tooLong}
+          disabled={empty || over > 0}
         >
           {editing ? (
             <Check size={20} aria-hidden />
@@ -248,9 +257,9 @@ export function Composer(props: Props) {
           )}
         </button>
       </div>
-      {tooLong && (
+      {over > 0 && (
         <p className={styles.trouble} role="alert">
-          {t('This is too long for one message: {over} bytes too many.', { over: bytes - (maxBytes ?? 0) })}
+          {t('This is too long for one message: {over} bytes too many.', { over })}
         </p>
       )}
       {emoji && (
@@ -259,8 +268,7 @@ export function Composer(props: Props) {
             <EmojiPicker
               onPick={(one) => {
                 setEmoji(null)
-                const { selectionStart = text.length, selectionEnd = text.length } = area.current ?? {}
-                insert(one, selectionStart, selectionEnd)
+                if (area.current) insert(one, area.current.selectionStart, area.current.selectionEnd)
               }}
             />
           </Suspense>

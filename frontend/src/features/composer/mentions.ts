@@ -1,5 +1,10 @@
+export interface Mention {
+  from: number
+  part: string
+}
+
 /** What is being written right before the caret, if it is the beginning of a name after an @. */
-export function mentionAt(text: string, caret: number): { from: number; part: string } | null {
+export function mentionAt(text: string, caret: number): Mention | null {
   const before = text.slice(0, caret)
   const match = /(?:^|[\s(])@([^\s@]{0,40})$/u.exec(before)
   if (!match) return null
