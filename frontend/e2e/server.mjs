@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
 /** Starts the server over a SQLite file and waits until it says where it listens. */
-export async function startServer(file, port = 0) {
+export async function startServer(file, port = 0, more = []) {
   const binary = process.env.E2E_SERVER
   if (!binary) throw new Error('E2E_SERVER names no server; run `cargo xtask test`')
   const options = [
@@ -15,6 +15,7 @@ export async function startServer(file, port = 0) {
     '--no-rate-limits',
     '--log',
     'warn',
+    ...more,
   ]
   const child = spawn(binary, options, { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(child, 'exit')

@@ -18,12 +18,16 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-export function world() {
+/** `options` are more ones of the server, by the folder that its data is in. */
+export function world(options = () => []) {
   let folder
   let browser
   let people = []
   const it = {
     server: null,
+    get browser() {
+      return browser
+    },
     async arrive(name, options) {
       const person = await Person.arrive(browser, name, it.server.url, options)
       people.push(person)
@@ -39,11 +43,11 @@ export function world() {
       return person
     },
     restart: async () => {
-      it.server = await startServer(join(folder, 'chat.db'), it.server.port)
+      it.server = await startServer(join(folder, 'chat.db'), it.server.port, options(folder))
     },
     async begin() {
       folder = await mkdtemp(join(tmpdir(), 'chat-e2e-'))
-      it.server = await startServer(join(folder, 'chat.db'))
+      it.server = await startServer(join(folder, 'chat.db'), 0, options(folder))
       // A user-data-dir of its own is what playwright gives each launch.
       const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
       browser = await chromium.launch({ executablePath, headless: true, args: FLAGS })
@@ -66,8 +70,8 @@ export function world() {
 }
 
 /** The same, begun and ended with the tests of the file. */
-export function worldOfTests() {
-  const it = world()
+export function worldOfTests(options) {
+  const it = world(options)
   before(() => it.begin())
   after(() => it.end())
   return it

@@ -42,9 +42,8 @@ impl Brand {
         let wrong = |why: &dyn std::fmt::Display| format!("--brand: {}: {why}", path.display());
         let text = fs::read_to_string(&path).map_err(|error| wrong(&error))?;
         let file: File = toml::from_str(&text).map_err(|error| {
-            let line = error
-                .span()
-                .map_or(1, |span| text[..span.start].lines().count().max(1));
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.unwrap_or_default().matches('\n').count() + 1;
             let said = error.message().replace('\n', "; ");
             wrong(&format!("line {line}: {said}; say {EXAMPLE}"))
         })?;

@@ -5,6 +5,7 @@ import { useStore } from 'zustand'
 import { ConnectionBanner } from '../features/connection/ConnectionBanner'
 import { ConversationList } from '../features/conversations/ConversationList'
 import { SearchBox } from '../features/search/SearchBox'
+import { appName, brandName } from '../lib/brand'
 import { t } from '../lib/i18n'
 import { useMe, useServices } from '../stores/context'
 import { isMuted } from '../stores/conversations'
@@ -64,7 +65,7 @@ export function Shell() {
   const inChat = conversationId !== null || userId !== null
   return (
     <main className={styles.shell} data-shows={inChat && within === null ? 'chat' : 'list'}>
-      <h1 className="visually-hidden">{t('Chat')}</h1>
+      <h1 className="visually-hidden">{appName()}</h1>
       <TitleBadge />
       <Announcer />
       <ConnectionBanner />
@@ -104,7 +105,11 @@ export function Shell() {
 function Blank() {
   return (
     <div className={styles.blank}>
-      <MessagesSquare size={36} strokeWidth={1.5} aria-hidden />
+      {brandName() === null ? (
+        <MessagesSquare size={36} strokeWidth={1.5} aria-hidden />
+      ) : (
+        <img src="/favicon.svg" alt="" width="48" height="48" />
+      )}
       <p>{t('Choose a conversation, or find somebody to talk to.')}</p>
       <p className={styles.hint}>
         <kbd>{/Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘' : 'Ctrl'}</kbd> <kbd>K</kbd>{' '}
@@ -169,7 +174,7 @@ function TitleBadge() {
     list.reduce((sum, entry) => sum + (isMuted(entry) || !entry.me.listed ? 0 : entry.me.unread), 0),
   )
   useEffect(() => {
-    document.title = unread > 0 ? `(${unread}) ${t('Chat')}` : t('Chat')
+    document.title = unread > 0 ? `(${unread}) ${appName()}` : appName()
   }, [unread])
   return null
 }

@@ -8,13 +8,19 @@ declare const __BUILD__: string
  */
 const CACHE = `chat-${__BUILD__}`
 const PAGE = '/'
+const BRAND = '/brand.css'
+const LOGO = '/favicon.svg'
 const worker = self as unknown as ServiceWorkerGlobalScope
 
 worker.addEventListener('install', (event) => {
   event.waitUntil(
     caches
       .open(CACHE)
-      .then((cache) => cache.addAll([PAGE, ...__FILES__]))
+      .then(async (cache) => {
+        await cache.addAll([PAGE, ...__FILES__])
+        // There only where the server has a brand.
+        await cache.add(BRAND).catch(() => {})
+      })
       .then(() => worker.skipWaiting()),
   )
 })
@@ -40,7 +46,14 @@ worker.addEventListener('fetch', (event) => {
     event.respondWith(
       fetch(request).catch(async () => (await caches.match(PAGE, { cacheName: CACHE })) ?? Response.error()),
     )
-  } else if (url.pathname.startsWith('/assets/') || url.pathname === '/favicon.svg') {
+  } else if (url.pathname === BRAND || url.pathname === LOGO) {
+    // Whoever runs the server may change them at any time, and then this worker is another one too.
+    event.respondWith(
+      fetch(request).catch(
+        async () => (await caches.match(request, { cacheName: CACHE })) ?? Response.error(),
+      ),
+    )
+  } else if (url.pathname.startsWith('/assets/')) {
     event.respondWith(caches.match(request).then((kept) => kept ?? fetch(request)))
   }
 })

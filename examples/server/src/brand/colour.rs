@@ -45,6 +45,8 @@ const DARK: Theme = Theme {
 
 /// How much of the accent lies under the name in a quote.
 const QUOTE: f64 = 0.11;
+/// How much of what is below shines through the text of a quote.
+const FADED: f64 = 0.15;
 
 impl Colour {
     /// `#rgb` or `#rrggbb`.
@@ -117,8 +119,19 @@ impl Theme {
         self.surface.with(accent, self.tint[0])
     }
 
+    /// As much of it as leaves what is quoted there readable.
     fn own(&self, accent: Colour) -> Colour {
-        self.surface.with(accent, self.tint[1])
+        (0..10)
+            .map(|step| self.tint[1] * (1.0 - f64::from(step) / 10.0))
+            .map(|part| self.surface.with(accent, part))
+            .find(|own| self.quotes(*own, accent))
+            .unwrap_or(self.surface)
+    }
+
+    /// Whether a quote can be read on this.
+    fn quotes(&self, ground: Colour, accent: Colour) -> bool {
+        let quote = ground.with(accent, QUOTE);
+        self.text.with(quote, FADED).contrast(quote) >= READABLE
     }
 
     /// All that the accent is written on.
@@ -174,7 +187,7 @@ pub(crate) fn style(accent: Colour) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Colour, DARK, LIGHT, QUOTE, READABLE, hex, style};
+    use super::{Colour, DARK, FADED, LIGHT, QUOTE, READABLE, hex, style};
 
     #[test]
     fn colours_are_six_digits_or_three() {
@@ -190,12 +203,9 @@ mod tests {
     #[test]
     fn every_accent_can_be_read_on_both_themes() {
         let steps = [0, 51, 102, 153, 204, 255];
-        let all = steps.iter().flat_map(|red| {
-            steps.iter().flat_map(move |green| {
-                steps
-                    .iter()
-                    .map(move |blue| hex(red << 16 | green << 8 | blue))
-            })
+        let all = (0..216).map(|one| {
+            let [red, green, blue] = [one / 36, one / 6 % 6, one % 6].map(|at| steps[at]);
+            hex(red << 16 | green << 8 | blue)
         });
         for wanted in all {
             for theme in [&LIGHT, &DARK] {
@@ -214,6 +224,8 @@ mod tests {
                     pairs.push((made.accent, ground));
                     pairs.push((made.accent, ground.with(made.accent, QUOTE)));
                 }
+                let quote = made.own.with(made.accent, QUOTE);
+                pairs.push((theme.text.with(quote, FADED), quote));
                 for (ink, ground) in pairs {
                     let contrast = ink.contrast(ground);
                     assert!(

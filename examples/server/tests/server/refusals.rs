@@ -71,6 +71,20 @@ fn bad_options_are_refused_in_one_line() {
 }
 
 #[test]
+fn a_brand_that_cannot_be_shown_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_string_lossy().into_owned();
+    let memory = ["--store", "memory", "--listen", "127.0.0.1:0", "--brand"];
+    refuses(&[&memory[..], &[&path]].concat(), "brand.toml");
+    let toml = folder.path().join("brand.toml");
+    fs::write(&toml, "name = \"Lynx\"\naccent = \"teal\"").expect("written");
+    refuses(&[&memory[..], &[&path]].concat(), "teal");
+    fs::write(&toml, "name = \"Lynx\"").expect("written");
+    fs::write(folder.path().join("logo.svg"), "not an image").expect("written");
+    refuses(&[&memory[..], &[&path]].concat(), "logo.svg");
+}
+
+#[test]
 fn a_taken_port_is_named() {
     let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = other.local_addr().expect("bound").to_string();

@@ -2,6 +2,7 @@ import { Eye, EyeOff } from 'lucide-react'
 import { type SubmitEvent, useEffect, useRef, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { ApiError } from '../../api/client'
+import { brandName } from '../../lib/brand'
 import { t } from '../../lib/i18n'
 import { useServices } from '../../stores/context'
 import { Button, IconButton } from '../../ui/Button'
@@ -28,7 +29,9 @@ function AuthForm({ registering, notice }: { registering: boolean; notice: strin
   const form = useRef<HTMLFormElement>(null)
 
   useEffect(() => {
-    document.title = registering ? t('Create account') : t('Log in')
+    const here = registering ? t('Create account') : t('Log in')
+    const brand = brandName()
+    document.title = brand === null ? here : `${here} · ${brand}`
   }, [registering])
 
   // The first field at fault is where the next key belongs.
@@ -67,7 +70,10 @@ function AuthForm({ registering, notice }: { registering: boolean; notice: strin
   return (
     <main className={styles.page}>
       <form ref={form} className={styles.card} onSubmit={submit} noValidate>
-        <img className={styles.mark} src="/favicon.svg" alt="" width="44" height="44" />
+        <p className={styles.brand}>
+          <img src="/favicon.svg" alt="" width="44" height="44" />
+          <bdi>{brandName()}</bdi>
+        </p>
         <h1 className={styles.title}>{registering ? t('Create your account') : t('Welcome back')}</h1>
         <p className={styles.lead}>
           {registering
