@@ -80,7 +80,7 @@ export class Person {
   }
 
   async find(name) {
-    await this.page.getByRole('searchbox', { name: 'Find people' }).fill(name)
+    await this.page.getByRole('searchbox', { name: 'Search people and messages' }).fill(name)
     await this.page.getByRole('list', { name: 'People' }).getByRole('button', { name }).click()
     await this.page.getByRole('heading', { name, level: 2 }).waitFor()
   }

@@ -58,6 +58,8 @@ export interface Me {
   read: number
   delivered: number
   unread: number
+  /** How many of the unread ones mention one; no more than 100 are counted. */
+  mentions: number
   muted_until?: string
   archived: boolean
 }
@@ -208,7 +210,8 @@ export interface Reads {
   conversation: { ask: In; reply: { entry: Entry } }
   history: {
     ask: In & { before?: number; after?: number; limit?: number }
-    reply: { messages: readonly Message[] }
+    /** `own`: which of the reactions are one's own. */
+    reply: { messages: readonly Message[]; own?: readonly { message: number; emoji: readonly string[] }[] }
   }
   log: {
     ask: Cursor & { limit?: number }

@@ -4,7 +4,6 @@ import { useHistoryState } from 'wouter/use-browser-location'
 import { useStore } from 'zustand'
 import type { Entry } from '../api/protocol'
 import { Composer, type Editing } from '../features/composer/Composer'
-import { avatarId, entryName } from '../features/conversations/describe'
 import { MessageLog } from '../features/thread/MessageLog'
 import type { Rights } from '../features/thread/MessageMenu'
 import { PinnedBar } from '../features/thread/PinnedBar'
@@ -14,6 +13,7 @@ import { useBlocked } from '../features/thread/useBlocked'
 import { t } from '../lib/i18n'
 import { isConflict } from '../stores/actions'
 import { useMe, useServices } from '../stores/context'
+import { avatarId, entryName } from '../stores/describe'
 import { type ThreadMessage, tailOf } from '../stores/ranges'
 import styles from './ChatPane.module.css'
 
@@ -33,7 +33,7 @@ interface Goal {
 interface ConversationProps {
   id: number
   goal: Goal | null
-  onSearch(name: string): void
+  onSearch(): void
 }
 
 export function ConversationPane({ id, goal, onSearch }: ConversationProps) {
@@ -50,7 +50,7 @@ export function ConversationPane({ id, goal, onSearch }: ConversationProps) {
       avatar={entry ? avatarId(entry) : id}
       name={name}
       goal={goal}
-      onSearch={() => onSearch(name)}
+      onSearch={onSearch}
     />
   )
 }

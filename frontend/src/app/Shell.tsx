@@ -2,6 +2,7 @@ import { Keyboard, Menu as MenuIcon, MessagesSquare, Settings as SettingsIcon, U
 import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
 import { Redirect, useLocation, useRoute, useSearchParams } from 'wouter'
 import { useStore } from 'zustand'
+import type { Entry } from '../api/protocol'
 import { ConnectionBanner } from '../features/connection/ConnectionBanner'
 import { ConversationList } from '../features/conversations/ConversationList'
 import { SearchBox } from '../features/search/SearchBox'
@@ -23,6 +24,9 @@ const NewGroup = lazy(() => import('../features/group/NewGroup').then((m) => ({ 
 const Settings = lazy(() => import('../features/settings/Settings').then((m) => ({ default: m.Settings })))
 const Switcher = lazy(() => import('../features/switcher/Switcher').then((m) => ({ default: m.Switcher })))
 const Shortcuts = lazy(() => import('../features/help/Shortcuts').then((m) => ({ default: m.Shortcuts })))
+
+/** As in Shell.module.css. */
+const onePane = matchMedia('(max-width: 720px)')
 
 export type Overlay = 'group' | 'settings' | 'switcher' | 'shortcuts'
 
@@ -48,15 +52,15 @@ export function Shell() {
   const { conversationId, userId, message, lost } = usePlace()
   const started = useDirectWith(userId)
   const [overlay, setOverlay] = useState<Overlay | null>(null)
-  const [within, setWithin] = useState<{ id: number; name: string } | null>(null)
-  useShortcuts(conversationId, setOverlay)
+  const [within, setWithin] = useState<number | null>(null)
+  useShortcuts(conversationId, setOverlay, setWithin)
   // The list is there first; what most people open next comes while they look at it.
   useEffect(() => {
     const timer = setTimeout(loadPane, 200)
     return () => clearTimeout(timer)
   }, [])
   // A search belongs to the conversation it was begun in.
-  if (within !== null && within.id !== conversationId) setWithin(null)
+  if (within !== null && within !== conversationId) setWithin(null)
   // Every visit of a message's address is a wish to see it.
   const wish = useMemo(() => (message === null ? null : { id: message, wish: Math.random() }), [message])
   if (lost) return <Redirect to="/" replace />
@@ -71,7 +75,12 @@ export function Shell() {
       <ConnectionBanner />
       <section className={styles.side} aria-label={t('Chats')}>
         <Account onOpen={setOverlay} />
-        <SearchBox within={within} onLeave={() => setWithin(null)}>
+        <SearchBox
+          within={within}
+          onLeave={() => setWithin(null)}
+          // With one pane the message takes the place of what was found.
+          onShow={() => onePane.matches && setWithin(null)}
+        >
           <ConversationList selected={conversationId} />
         </SearchBox>
       </section>
@@ -82,7 +91,7 @@ export function Shell() {
               key={`c${conversationId}`}
               id={conversationId}
               goal={wish}
-              onSearch={(name) => setWithin({ id: conversationId, name })}
+              onSearch={() => setWithin(conversationId)}
             />
           ) : userId !== null ? (
             <NewChatPane key={`u${userId}`} userId={userId} />
@@ -168,10 +177,13 @@ function Account({ onOpen }: { onOpen(overlay: Overlay): void }) {
   )
 }
 
+/** What is muted counts only where one is meant. */
+const counted = ({ me }: Entry, muted: boolean) => (!me.listed ? 0 : muted ? me.mentions : me.unread)
+
 function TitleBadge() {
   const { conversations } = useServices()
   const unread = useStore(conversations.state, ({ list }) =>
-    list.reduce((sum, entry) => sum + (isMuted(entry) || !entry.me.listed ? 0 : entry.me.unread), 0),
+    list.reduce((sum, entry) => sum + counted(entry, isMuted(entry)), 0),
   )
   useEffect(() => {
     document.title = unread > 0 ? `(${unread}) ${appName()}` : appName()

@@ -15,8 +15,12 @@ function nextStop(backwards: boolean) {
   stops[(here + step + stops.length) % stops.length]?.focus()
 }
 
-export function useShortcuts(conversation: number | null, open: (overlay: Overlay) => void) {
-  const { conversations } = useServices()
+export function useShortcuts(
+  conversation: number | null,
+  open: (overlay: Overlay) => void,
+  search: (conversation: number) => void,
+) {
+  const { conversations, connection } = useServices()
   const [, navigate] = useLocation()
 
   useEffect(() => {
@@ -25,7 +29,10 @@ export function useShortcuts(conversation: number | null, open: (overlay: Overla
       const command = event.ctrlKey || event.metaKey
       if (command && !event.altKey && !event.shiftKey && event.key.toLowerCase() === 'k') open('switcher')
       else if (command && event.key === '/') open('shortcuts')
-      else if (event.key === 'F6') nextStop(event.shiftKey)
+      else if (command && event.shiftKey && event.key.toLowerCase() === 'f' && conversation !== null) {
+        if (!connection.offers('search')) return
+        search(conversation)
+      } else if (event.key === 'F6') nextStop(event.shiftKey)
       else if (event.altKey && !command && (event.key === 'ArrowDown' || event.key === 'ArrowUp')) {
         const listed = conversations.list().filter(({ me }) => me.listed && !me.archived)
         const at = listed.findIndex((entry) => entry.conversation.id === conversation)
@@ -36,5 +43,5 @@ export function useShortcuts(conversation: number | null, open: (overlay: Overla
     }
     addEventListener('keydown', onKeyDown)
     return () => removeEventListener('keydown', onKeyDown)
-  }, [conversation, conversations, navigate, open])
+  }, [conversation, conversations, connection, navigate, open, search])
 }

@@ -69,22 +69,13 @@ export function createActions({ connection, threads, toasts }: Parts) {
   return {
     write,
     tried,
-    /**
-     * Puts a reaction on or takes it off. Whether one's own is among those counted is not told with old
-     * messages: a write that changes nothing says that it was, and is then turned round.
-     */
+    /** Puts a reaction on, or takes one's own off. */
     async react(conversation: number, message: number, emoji: string, mine: boolean) {
-      const body = { conversation, message, emoji }
-      const written = await tried('react', { ...body, on: !mine })
-      if (!written) return
-      let on = !mine
-      if (written.count === 0 && !written.replayed) {
-        on = !on
-        if (!(await tried('react', { ...body, on }))) return
-      }
+      const body = { conversation, message, emoji, on: !mine }
+      if (!(await tried('react', body))) return
       threads.update(conversation, (thread) => ({
         ...thread,
-        ranges: withChanged(thread.ranges, message, (old) => withMine(old, emoji, on)),
+        ranges: withChanged(thread.ranges, message, (old) => withMine(old, emoji, !mine)),
       }))
     },
     /** Told to the others at most every few seconds. */

@@ -20,8 +20,13 @@ export function applyToEntry(entry: Entry, event: Event, me: number): Entry {
       next.at = event.at
       next.me =
         message.sender === me
-          ? { ...entry.me, listed: true, read: message.id, unread: 0 }
-          : { ...entry.me, listed: true, unread: entry.me.unread + 1 }
+          ? { ...entry.me, listed: true, read: message.id, unread: 0, mentions: 0 }
+          : {
+              ...entry.me,
+              listed: true,
+              unread: entry.me.unread + 1,
+              mentions: entry.me.mentions + Number(message.mentions.includes(me)),
+            }
       return next
     }
     case 'edited':

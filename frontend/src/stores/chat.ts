@@ -8,7 +8,7 @@ import type { Live } from './live'
 import type { Outbox, Target } from './outbox'
 import type { People } from './people'
 import type { Quotes } from './quotes'
-import { firstId, lastId, type Page, rangeWith, tailOf } from './ranges'
+import { firstId, lastId, type Page, rangeWith, type ThreadMessage, tailOf, withOwn } from './ranges'
 import { LOADING, loaded, shownRange, type Thread, type Threads, trimmed } from './threads'
 
 export const PAGE_SIZE = 50
@@ -258,7 +258,7 @@ export function createChat(parts: ChatParts) {
   async function load(
     id: number,
     at: { before?: number; after?: number; limit?: number },
-    done: (messages: readonly Message[], full: boolean) => void,
+    done: (messages: readonly ThreadMessage[], full: boolean) => void,
     failed: (missing: boolean) => void,
   ): Promise<void> {
     const mine = generation
@@ -266,9 +266,9 @@ export function createChat(parts: ChatParts) {
     const underWay: UnderWay = { id, events: [] }
     loads.add(underWay)
     try {
-      const { messages } = await connection.ask('history', { conversation: id, ...at, limit })
+      const { messages, own } = await connection.ask('history', { conversation: id, ...at, limit })
       if (mine !== generation) return
-      done(messages, messages.length >= limit)
+      done(withOwn(messages, own), messages.length >= limit)
       threads.update(id, (thread) => {
         const apply = (ranges: Thread['ranges'], [event, sendKey]: [Event, string | undefined]) =>
           applyToRanges(ranges, event, myId(), sendKey)
@@ -286,7 +286,7 @@ export function createChat(parts: ChatParts) {
     }
   }
 
-  function page(messages: readonly Message[], more: Partial<Page>): Page {
+  function page(messages: readonly ThreadMessage[], more: Partial<Page>): Page {
     return { items: messages, atStart: false, atEnd: false, ...more }
   }
 
@@ -396,7 +396,7 @@ export function createChat(parts: ChatParts) {
       entry = applyToEntry(entry, event, myId())
       // Whom one has blocked neither counts nor rings.
       if (event.kind === 'posted' && blocked.has(event.message.sender ?? 0))
-        entry = { ...entry, me: { ...entry.me, unread: before.me.unread } }
+        entry = { ...entry, me: { ...entry.me, unread: before.me.unread, mentions: before.me.mentions } }
       conversations.set(entry)
     } else if (next === null) void fetchEntry(id)
 
@@ -463,7 +463,7 @@ export function createChat(parts: ChatParts) {
       case 'hid':
         conversations.update(event.conversation, (entry) => ({
           ...entry,
-          me: { ...entry.me, listed: (entry.last?.id ?? 0) > event.through, unread: 0 },
+          me: { ...entry.me, listed: (entry.last?.id ?? 0) > event.through, unread: 0, mentions: 0 },
         }))
         if (open === event.conversation) threads.set(event.conversation, LOADING)
         else threads.remove(event.conversation)
@@ -498,7 +498,7 @@ export function createChat(parts: ChatParts) {
     if (!entry || upTo <= entry.me.read) return
     const unread = upTo >= (entry.last?.id ?? 0) ? 0 : null
     if (unread === null) void fetchEntry(id).then(() => undefined)
-    else conversations.set({ ...entry, me: { ...entry.me, read: upTo, unread } })
+    else conversations.set({ ...entry, me: { ...entry.me, read: upTo, unread, mentions: 0 } })
   }
 
   function frame(frame: ServerFrame) {
@@ -560,7 +560,7 @@ export function createChat(parts: ChatParts) {
     const entry = conversations.get(id)
     const last = entry?.last?.id ?? 0
     if (!entry || (entry.me.read >= last && entry.me.unread === 0)) return
-    conversations.set({ ...entry, me: { ...entry.me, read: last, unread: 0 } })
+    conversations.set({ ...entry, me: { ...entry.me, read: last, unread: 0, mentions: 0 } })
     mark('read', id, last)
   }
 

@@ -50,6 +50,17 @@ export function fresher(old: ThreadMessage | undefined, fresh: ThreadMessage): T
   return { ...newest, ...(sendKey !== undefined && { sendKey }), ...(mine?.length && { mine }) }
 }
 
+/** A page with one's own reactions, which are told apart from its messages. */
+export function withOwn(
+  messages: readonly Message[],
+  own: readonly { message: number; emoji: readonly string[] }[] = [],
+): ThreadMessage[] {
+  const byId = new Map(own.map(({ message, emoji }) => [message, emoji]))
+  return messages.map((message) =>
+    message.reactions.length > 0 ? { ...message, mine: byId.get(message.id) ?? [] } : message,
+  )
+}
+
 function union(range: Range, page: Range): Range {
   const first = firstId(page)
   const last = lastId(page)

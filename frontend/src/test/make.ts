@@ -38,7 +38,7 @@ export function entry(id: number, last?: Message, more: Partial<Entry> = {}): En
       members: 2,
       pins: [],
     },
-    me: { role: 'member', listed: true, read: 0, delivered: 0, unread: 0, archived: false },
+    me: { role: 'member', listed: true, read: 0, delivered: 0, unread: 0, mentions: 0, archived: false },
     head: last?.id ?? 1,
     messages: last?.number ?? 0,
     at: last?.at ?? at(0),

@@ -8,10 +8,10 @@ import { t } from '../../lib/i18n'
 import { fullTime, listTime } from '../../lib/time'
 import { useMe, useServices } from '../../stores/context'
 import { isMuted } from '../../stores/conversations'
+import { avatarId, entryName, preview } from '../../stores/describe'
 import { Avatar } from '../../ui/Avatar'
 import { IconButton } from '../../ui/Button'
 import styles from './ConversationList.module.css'
-import { avatarId, entryName, preview } from './describe'
 
 /** Rows drawn at first, and more with each screenful scrolled. */
 const STEP = 60
@@ -118,9 +118,8 @@ const Row = memo(function Row({ entry, me, selected }: RowProps) {
     if (sender != null && sender !== me.id) people.ask(sender)
   }, [sender, me.id, people])
 
-  const { unread } = entry.me
+  const { unread, mentions } = entry.me
   const muted = isMuted(entry)
-  const mentioned = unread > 0 && entry.last?.mentions.includes(me.id) === true
   return (
     <li>
       <Link
@@ -155,9 +154,10 @@ const Row = memo(function Row({ entry, me, selected }: RowProps) {
               {preview(entry.last, me.id, kind === 'group' ? (senderName ?? null) : null)}
             </span>
           )}
-          {mentioned && (
+          {mentions > 0 && (
             <span className={styles.mention}>
               <AtSign size={13} role="img" aria-label={t('You are mentioned')} />
+              {mentions > 1 && (mentions > 99 ? '99+' : mentions)}
             </span>
           )}
           {unread > 0 && <Badge count={unread} quiet={muted} />}

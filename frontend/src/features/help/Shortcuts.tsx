@@ -10,6 +10,7 @@ const GROUPS: readonly { name: string; keys: readonly (readonly [string, string]
     name: 'Everywhere',
     keys: [
       [`${MOD} K`, 'Go to a conversation'],
+      [`${MOD} Shift F`, 'Search in this conversation'],
       [`${MOD} /`, 'These shortcuts'],
       ['Alt ↑', 'Conversation above'],
       ['Alt ↓', 'Conversation below'],

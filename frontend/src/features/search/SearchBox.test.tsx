@@ -8,7 +8,7 @@ import { SearchBox } from './SearchBox'
 const ANN = { id: 5, name: 'ann' }
 const ANNA = { id: 6, name: 'anna' }
 const BOX = (
-  <SearchBox within={null} onLeave={() => {}}>
+  <SearchBox within={null} onLeave={() => {}} onShow={() => {}}>
     list
   </SearchBox>
 )

@@ -4,10 +4,12 @@ import { useLocation } from 'wouter'
 import { useStore } from 'zustand'
 import type { Message, User } from '../../api/protocol'
 import { arrowFocus } from '../../lib/arrowFocus'
+import { snippet } from '../../lib/highlight'
 import { t } from '../../lib/i18n'
 import { plain } from '../../lib/markdown'
 import { listTime } from '../../lib/time'
 import { useMe, useServices } from '../../stores/context'
+import { entryName } from '../../stores/describe'
 import { Avatar } from '../../ui/Avatar'
 import { Button, IconButton } from '../../ui/Button'
 import styles from './SearchBox.module.css'
@@ -16,25 +18,28 @@ import { usePeopleSearch } from './usePeopleSearch'
 
 interface Props {
   /** Search in this conversation only. */
-  within: { id: number; name: string } | null
+  within: number | null
   onLeave(): void
+  /** A message was picked: it is shown. */
+  onShow(): void
   children: ReactNode
 }
 
 /** The search box; while it has text, what is found takes the place of `children`. */
-export function SearchBox({ within, onLeave, children }: Props) {
-  const { conversations, connection } = useServices()
+export function SearchBox({ within, onLeave, onShow, children }: Props) {
+  const { conversations } = useServices()
   const [, navigate] = useLocation()
   const [text, setText] = useState('')
   const input = useRef<HTMLInputElement>(null)
   const results = useRef<HTMLDivElement>(null)
   const wanted = text.trim()
-  const people = usePeopleSearch(within ? '' : wanted)
-  const messages = useMessageSearch(wanted, within?.id ?? null)
-  const searches = useStore(connection.greeting, () => connection.offers('search'))
+  const isWithin = within !== null
+  const people = usePeopleSearch(isWithin ? '' : wanted)
+  const messages = useMessageSearch(wanted, within)
+  const withinName = useConversationName(within ?? 0)
 
   useEffect(() => {
-    if (!within) return
+    if (within === null) return
     setText('')
     input.current?.focus()
   }, [within])
@@ -50,17 +55,18 @@ export function SearchBox({ within, onLeave, children }: Props) {
 
   function show(message: Message) {
     navigate(`/c/${message.conversation}?m=${message.id}`, { state: { fromList: true } })
+    onShow()
   }
 
   function clear() {
     setText('')
-    if (within && !text) onLeave()
+    if (isWithin && !text) onLeave()
     input.current?.focus()
   }
 
   function onInputKey(event: KeyboardEvent) {
     if (event.nativeEvent.isComposing) return
-    if (event.key === 'Escape' && (text || within)) {
+    if (event.key === 'Escape' && (text || isWithin)) {
       event.preventDefault()
       clear()
     } else if (event.key === 'ArrowDown' && results.current) {
@@ -78,15 +84,22 @@ export function SearchBox({ within, onLeave, children }: Props) {
     else if (event.key === 'ArrowUp') input.current?.focus()
   }
 
-  const pending =
-    wanted !== '' && ((!within && people.answered !== wanted) || (searches && messages.answered !== wanted))
+  const pending = wanted !== '' && ((!isWithin && people.answered !== wanted) || messages.pending)
   const total = people.found.length + messages.found.length
   const error = people.error ?? messages.error
-  const nobody = within ? t('No message here says that.') : t('Nobody is called “{name}”.', { name: wanted })
+  const nobody = isWithin
+    ? t('No message here says that.')
+    : messages.offered
+      ? t('Nothing is found for “{text}”.', { text: wanted })
+      : t('Nobody is called “{name}”.', { name: wanted })
   const summary =
     error ?? (total > 0 ? t('{count} found', { count: total }) : pending ? t('Searching…') : nobody)
-  const label = within ? t('Search in {name}', { name: within.name }) : t('Find people')
-  const open = wanted !== '' || within !== null
+  const label = isWithin
+    ? t('Search in {name}', { name: withinName })
+    : messages.offered
+      ? t('Search people and messages')
+      : t('Find people')
+  const open = wanted !== '' || isWithin
   return (
     <>
       <search className={styles.box}>
@@ -101,13 +114,13 @@ export function SearchBox({ within, onLeave, children }: Props) {
           autoComplete="off"
           autoCapitalize="none"
           spellCheck={false}
-          maxLength={64}
+          maxLength={200}
           dir="auto"
           value={text}
           onChange={(event) => setText(event.target.value)}
           onKeyDown={onInputKey}
         />
-        {(text || within) && (
+        {(text || isWithin) && (
           <IconButton label={t('Clear search')} className={styles.clear ?? ''} onClick={clear}>
             <X size={16} />
           </IconButton>
@@ -127,6 +140,10 @@ export function SearchBox({ within, onLeave, children }: Props) {
               {summary}
             </p>
           )}
+          {isWithin && wanted === '' && (
+            <p className={styles.note}>{t('Words of a message in this conversation.')}</p>
+          )}
+          {people.found.length > 0 && messages.offered && <h2 className={styles.heading}>{t('People')}</h2>}
           {people.found.length > 0 && (
             <ul aria-label={t('People')} data-pending={pending}>
               {people.found.map((user) => (
@@ -146,11 +163,23 @@ export function SearchBox({ within, onLeave, children }: Props) {
               <h2 className={styles.heading}>{t('Messages')}</h2>
               <ul aria-label={t('Messages found')}>
                 {messages.found.map((message) => (
-                  <Hit key={`${message.conversation}.${message.id}`} message={message} onPick={show} />
+                  <Hit
+                    key={`${message.conversation}.${message.id}`}
+                    message={message}
+                    text={messages.answered ?? ''}
+                    named={!isWithin}
+                    onPick={show}
+                  />
                 ))}
               </ul>
-              {messages.next !== null && <Button onClick={messages.more}>{t('More')}</Button>}
             </>
+          )}
+          {messages.next !== null && (
+            <p className={styles.more}>
+              <Button busy={messages.loading} onClick={messages.more}>
+                {t('More')}
+              </Button>
+            </p>
           )}
         </div>
       )}
@@ -158,28 +187,55 @@ export function SearchBox({ within, onLeave, children }: Props) {
   )
 }
 
-function Hit({ message, onPick }: { message: Message; onPick(message: Message): void }) {
-  const { people } = useServices()
+function useConversationName(id: number): string {
+  const { conversations, people } = useServices()
+  const entry = useStore(conversations.state, ({ list }) =>
+    list.find(({ conversation }) => conversation.id === id),
+  )
+  return useStore(people.state, ({ names }) => (entry ? entryName(entry, names) : t('Conversation')))
+}
+
+interface HitProps {
+  message: Message
+  /** What was searched for. */
+  text: string
+  /** With the conversation that it is in. */
+  named: boolean
+  onPick(message: Message): void
+}
+
+function Hit({ message, text, named, onPick }: HitProps) {
+  const { people, chat, conversations } = useServices()
   const me = useMe()
   const sender = message.sender ?? 0
   const known = useStore(people.state, ({ names }) => names[sender])
   useEffect(() => {
     if (known === undefined && sender) people.ask(sender)
   }, [known, sender, people])
+  // An old conversation may lie beyond what the list has loaded.
+  useEffect(() => {
+    if (named && !conversations.get(message.conversation)) void chat.fetchEntry(message.conversation)
+  }, [named, message.conversation, conversations, chat])
+  const where = useConversationName(message.conversation)
   const name = sender === me.id ? t('You') : (known ?? t('Unknown person'))
+  const pieces = snippet(plain(message.text ?? ''), text)
   return (
     <li>
       <button type="button" className={styles.hit} onClick={() => onPick(message)}>
         <span className={styles.line}>
           <span className={`${styles.name} one-line`} dir="auto">
-            {name}
+            {named ? where : name}
           </span>
           <time className={styles.time} dateTime={message.at}>
             {listTime(message.at)}
           </time>
         </span>
         <span className={styles.snippet} dir="auto">
-          {plain(message.text ?? '').slice(0, 160)}
+          {named && name !== where && `${name}: `}
+          {pieces.map((piece, place) =>
+            // biome-ignore lint/suspicious/noArrayIndexKey: pieces of a text have no other name
+            piece.hit ? <mark key={place}>{piece.text}</mark> : piece.text,
+          )}
         </span>
       </button>
     </li>

@@ -1,10 +1,16 @@
 import { useEffect, useState } from 'react'
+import { useStore } from 'zustand'
 import type { Message } from '../../api/protocol'
+import { wordsOf } from '../../lib/highlight'
+import { Refused } from '../../realtime/connection'
 import { useServices } from '../../stores/context'
 
-const DEBOUNCE_MS = 250
+const DEBOUNCE_MS = 300
+/** Pages that hold nothing one may see are passed over, so many at once. */
+const EMPTY_PAGES = 5
 
 export interface MessagesFound {
+  /** The text that `found` answers. */
   answered: string | null
   found: readonly Message[]
   next: string | null
@@ -13,43 +19,75 @@ export interface MessagesFound {
 
 const NOTHING: MessagesFound = { answered: null, found: [], next: null, error: null }
 
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
 /** Messages by words in them, in one conversation or in all; nothing where the server does not search. */
 export function useMessageSearch(text: string, conversation: number | null) {
   const { connection } = useServices()
+  const offered = useStore(connection.greeting, () => connection.offers('search'))
   const [result, setResult] = useState(NOTHING)
-  const scope = conversation === null ? {} : { conversation }
+  const [loading, setLoading] = useState(false)
+  const asks = offered && wordsOf(text).length > 0
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `scope` follows `conversation`
+  /** One page, or the first one after it that holds something; it waits where it is asked to. */
+  async function page(text: string, before: string | null, isOver: () => boolean) {
+    let next = before
+    for (let pages = 0; !isOver(); ) {
+      try {
+        const ask = {
+          text,
+          ...(next !== null && { before: next }),
+          ...(conversation !== null && { conversation }),
+        }
+        const found = await connection.ask('search', ask)
+        next = found.next ?? null
+        pages += 1
+        if (found.messages.length > 0 || next === null || pages === EMPTY_PAGES)
+          return { found: found.messages, next }
+      } catch (error) {
+        if (!(error instanceof Refused) || error.retryAfterMs === null) throw error
+        await pause(error.retryAfterMs)
+      }
+    }
+    return { found: [], next }
+  }
+
+  const said = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `page` follows `conversation`
   useEffect(() => {
-    if (!text || !connection.offers('search')) {
+    setLoading(false)
+    if (!asks) {
       setResult(NOTHING)
       return
     }
     let over = false
     const timer = setTimeout(() => {
-      connection.ask('search', { text, ...scope }).then(
-        ({ messages, next }) =>
-          !over && setResult({ answered: text, found: messages, next: next ?? null, error: null }),
-        (error) => {
-          const said = error instanceof Error ? error.message : String(error)
-          if (!over) setResult({ ...NOTHING, answered: text, error: said })
-        },
+      page(text, null, () => over).then(
+        ({ found, next }) => !over && setResult({ answered: text, found, next, error: null }),
+        (error) => !over && setResult({ ...NOTHING, answered: text, error: said(error) }),
       )
     }, DEBOUNCE_MS)
     return () => {
       over = true
       clearTimeout(timer)
     }
-  }, [text, conversation, connection])
+  }, [text, conversation, asks])
 
   async function more() {
-    if (result.next === null) return
     const before = result.next
-    const { messages, next } = await connection.ask('search', { text, before, ...scope })
-    setResult((now) =>
-      now.next === before ? { ...now, found: [...now.found, ...messages], next: next ?? null } : now,
-    )
+    if (before === null || loading) return
+    setLoading(true)
+    const isHere = (now: MessagesFound) => now.next === before && now.answered === result.answered
+    try {
+      const { found, next } = await page(result.answered ?? '', before, () => false)
+      setResult((now) => (isHere(now) ? { ...now, found: [...now.found, ...found], next, error: null } : now))
+    } catch (error) {
+      setResult((now) => (isHere(now) ? { ...now, error: said(error) } : now))
+    } finally {
+      setLoading(false)
+    }
   }
 
-  return { ...result, more }
+  return { ...result, offered, pending: asks && result.answered !== text, loading, more }
 }

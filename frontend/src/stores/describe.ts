@@ -1,6 +1,6 @@
-import type { Entry, Message } from '../../api/protocol'
-import { t } from '../../lib/i18n'
-import { plain } from '../../lib/markdown'
+import type { Entry, Message } from '../api/protocol'
+import { t } from '../lib/i18n'
+import { plain } from '../lib/markdown'
 
 export const entryName = (entry: Entry, names: Readonly<Record<number, string>>): string => {
   const { conversation, peer } = entry
