@@ -87,7 +87,8 @@ export class LogScroller extends Component<Props, object, Anchor | 'end' | null>
 
   private measure = () => {
     const box = this.box.current
-    if (!box) return
+    // While another pane has the screen there is neither a top nor an end to be near to.
+    if (!box || box.clientHeight === 0) return
     const below = box.scrollHeight - box.scrollTop - box.clientHeight
     const atEnd = below < AT_END_PX
     if (atEnd !== this.atEnd) {

@@ -161,8 +161,10 @@ export function MessageLog(props: Props) {
   )
 
   const others = Object.values(receipts ?? {})
-  const readTo = Math.max(0, ...others.map((receipt) => receipt.read))
-  const deliveredTo = Math.max(0, ...others.map((receipt) => receipt.delivered))
+  // Who writes has read what stands above: so much is known without having been there.
+  const answered = items.findLast(({ sender }) => sender !== null && sender !== me.id)?.id ?? 0
+  const readTo = Math.max(answered, ...others.map((receipt) => receipt.read))
+  const deliveredTo = Math.max(readTo, ...others.map((receipt) => receipt.delivered))
   const reachedBy = (message: number): Reached =>
     message <= readTo ? 'read' : message <= deliveredTo ? 'delivered' : 'sent'
 
