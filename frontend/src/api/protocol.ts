@@ -96,7 +96,7 @@ interface By {
 /** What happened in a log. `hidden` tells its place alone. */
 export type What =
   | { kind: 'hidden' }
-  | ({ kind: 'created' } & By)
+  | ({ kind: 'created'; members: readonly Member[] } & By)
   | ({ kind: 'posted'; message: Message } & By)
   | ({ kind: 'edited'; message: Message } & By)
   | ({ kind: 'deleted'; message: number } & By)

@@ -10,6 +10,7 @@ import { createConversations } from '../stores/conversations'
 import { createDrafts } from '../stores/drafts'
 import { createLive } from '../stores/live'
 import { createMembers } from '../stores/members'
+import { createNotes } from '../stores/notes'
 import { createOutbox, type Trouble } from '../stores/outbox'
 import { createPeople } from '../stores/people'
 import { createPreferences } from '../stores/preferences'
@@ -81,6 +82,9 @@ export function createServices(): Services {
   const members = createMembers((conversation, after) =>
     connection.ask('members', { conversation, limit: 100, ...(after !== null && { after }) }),
   )
+  const notes = createNotes((conversation, after, limit) =>
+    connection.ask('log', { log: { conversation }, after, limit }),
+  )
   const chat = createChat({
     connection,
     conversations,
@@ -89,6 +93,7 @@ export function createServices(): Services {
     people,
     live,
     quotes,
+    notes,
     announcer,
     notify: (entry, message) => notify(preferences, people, entry, message),
   })
@@ -121,6 +126,7 @@ export function createServices(): Services {
     chat.end()
     quotes.reset()
     members.reset()
+    notes.reset()
     outbox.end()
     drafts.end()
     if (forGood) lastUser.set(null)
@@ -191,6 +197,7 @@ export function createServices(): Services {
     drafts,
     quotes,
     members,
+    notes,
     people,
     live,
     announcer,

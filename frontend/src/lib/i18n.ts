@@ -30,5 +30,9 @@ export function t(text: string, values: Readonly<Record<string, string | number>
   return said.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole))
 }
 
+/** “a, b and c” */
+export const listed = (names: readonly string[]): string =>
+  new Intl.ListFormat(language.getState().id, { type: 'conjunction' }).format(names)
+
 export const membersText = (count: number): string =>
   count === 1 ? t('1 member') : t('{count} members', { count })

@@ -179,3 +179,13 @@ test('a message that one sent takes over its bubble', () => {
   const [range] = applyToRanges(ranges, posted(message(2, { sender: ME })), ME, 'key')
   expect(range?.items[0]?.sendKey).toBe('key')
 })
+
+test('mentions are counted until they are read or answered', () => {
+  const mention = message(2, { mentions: [ME] })
+  const told = applyToEntry(entry(1, message(1)), posted(mention), ME)
+  expect(told.me).toMatchObject({ unread: 1, mentions: 1 })
+  const more = applyToEntry(told, posted(message(3)), ME)
+  expect(more.me).toMatchObject({ unread: 2, mentions: 1 })
+  const answered = applyToEntry(more, posted(message(4, { sender: ME })), ME)
+  expect(answered.me).toMatchObject({ unread: 0, mentions: 0 })
+})

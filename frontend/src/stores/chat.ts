@@ -5,6 +5,7 @@ import type { Announcer } from './announcer'
 import { applyToEntry, applyToRanges, isNext, withoutRole } from './applyEvent'
 import { type Conversations, isMuted, peersOf } from './conversations'
 import type { Live } from './live'
+import type { Notes } from './notes'
 import type { Outbox, Target } from './outbox'
 import type { People } from './people'
 import type { Quotes } from './quotes'
@@ -26,6 +27,7 @@ export interface ChatParts {
   people: People
   live: Live
   quotes: Pick<Quotes, 'event'>
+  notes: Pick<Notes, 'event'>
   announcer: Announcer
   /** Somebody else wrote, in what is not in front of the reader's eyes. */
   notify(entry: Entry, message: Message): void
@@ -413,6 +415,7 @@ export function createChat(parts: ChatParts) {
       }
     }
     parts.quotes.event(id, event)
+    parts.notes.event(id, event)
     for (const load of loads) if (load.id === id) load.events.push([event, sendKey])
     const thread = threads.get(id)
     if (thread) {

@@ -9,6 +9,7 @@ import type { Conversations } from './conversations'
 import type { Drafts } from './drafts'
 import type { Live } from './live'
 import type { Members } from './members'
+import type { Notes } from './notes'
 import type { Outbox } from './outbox'
 import type { People } from './people'
 import type { PreferencesStore } from './preferences'
@@ -29,6 +30,7 @@ export interface Services {
   drafts: Drafts
   quotes: Quotes
   members: Members
+  notes: Notes
   people: People
   live: Live
   announcer: Announcer

@@ -4,13 +4,16 @@ import { message, run } from '../test/make'
 import {
   cut,
   fewest,
+  fresher,
   LONGEST,
   MOST_RANGES,
   type Page,
   type Range,
   rangeWith,
+  type ThreadMessage,
   tailOf,
   withLive,
+  withOwn,
   withPage,
 } from './ranges'
 
@@ -160,4 +163,12 @@ test('only one run reaches the end: an older claim was made before what came sin
     atEnd: true,
   })
   expect(ranges.map((range) => range.atEnd)).toEqual([false, true])
+})
+
+test("a page tells which reactions are one's own, and which are no more", () => {
+  const reacted = message(1, { reactions: [{ emoji: '👍', count: 2 }] })
+  const [before] = withOwn([reacted], [{ message: 1, emoji: ['👍'] }])
+  expect(before?.mine).toEqual(['👍'])
+  const [after] = withOwn([reacted])
+  expect(fresher(before, after as ThreadMessage).mine).toEqual([])
 })

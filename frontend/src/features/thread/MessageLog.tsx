@@ -24,6 +24,7 @@ import { LogScroller } from './LogScroller'
 import styles from './MessageLog.module.css'
 import { MessageMenu, type Rights } from './MessageMenu'
 import { MessageRow, PendingRow, type Reached, type RowCalls } from './MessageRow'
+import { NoteRow } from './NoteRow'
 import { buildRows, firstUnread } from './rows'
 import { AT_END, around, earlier, later, pinned as pinnedSpan, places, type Span } from './span'
 import { useViewing } from './useViewing'
@@ -55,7 +56,7 @@ interface Opened {
 
 export function MessageLog(props: Props) {
   const { conversation: id, peer, name, isGroup, rights, goal, onReply, onEdit } = props
-  const { threads, outbox, chat, conversations, live, actions } = useServices()
+  const { threads, outbox, chat, conversations, live, notes: noted, actions } = useServices()
   const me = useMe()
   const thread = useStore(threads.state, (state) => (id === null ? undefined : state.threads[id]))
   const entry = useStore(conversations.state, ({ list }) =>
@@ -81,10 +82,21 @@ export function MessageLog(props: Props) {
   const [span, setSpan] = useState<Span>(AT_END)
   const [start, end] = places(items, span)
   const showsEnd = (range?.atEnd ?? true) && end === items.length
-  const rows = useMemo(
-    () => buildRows(items.slice(start, end), showsEnd ? waiting : NONE, me.id, newFrom ?? null),
-    [items, start, end, showsEnd, waiting, me.id, newFrom],
-  )
+  const allNotes =
+    useStore(noted.state, ({ notes }) => (isGroup && id !== null ? notes[id] : undefined)) ?? NONE
+  // Of what is drawn: from its first message, or the beginning, to its last one, or the end.
+  const after = start === 0 && range?.atStart ? 0 : (items[start]?.id ?? 0)
+  const before = showsEnd ? Number.POSITIVE_INFINITY : (items[end]?.id ?? 0)
+  const rows = useMemo(() => {
+    const notes = allNotes.filter(({ seq }) => seq > after && seq < before)
+    return buildRows(items.slice(start, end), notes, showsEnd ? waiting : NONE, me.id, newFrom ?? null)
+  }, [items, allNotes, start, end, after, before, showsEnd, waiting, me.id, newFrom])
+  const through = thread?.status === 'ready' ? thread.through : 0
+  useEffect(() => {
+    if (!isGroup || id === null || through === 0) return
+    const drawn = items.slice(start, end).map((item) => item.id)
+    noted.need(id, after, showsEnd ? through : (drawn.at(-1) ?? 0), drawn)
+  }, [isGroup, id, through, items, start, end, after, showsEnd, noted])
   const [atEnd, setAtEnd] = useState(true)
   const [active, setActive] = useState<number | null>(null)
   const [flash, setFlash] = useState<number | null>(null)
@@ -297,6 +309,8 @@ export function MessageLog(props: Props) {
                 <li key={row.key} className={styles.new} data-new>
                   {t('New messages')}
                 </li>
+              ) : row.type === 'note' ? (
+                <NoteRow key={row.key} note={row.note} />
               ) : row.type === 'message' ? (
                 <MessageRow
                   key={row.key}

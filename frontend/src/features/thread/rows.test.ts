@@ -29,7 +29,7 @@ test('one sender without a long silence is one run; a new day parts it', () => {
     at(4, ME, 2, 0, 2),
     at(5, ME, 2, 0, 30),
   ]
-  expect(shape(buildRows(messages, [], ME, null))).toEqual([
+  expect(shape(buildRows(messages, [], [], ME, null))).toEqual([
     'day',
     '[m1',
     'm2]',
@@ -42,9 +42,9 @@ test('one sender without a long silence is one run; a new day parts it', () => {
 
 test('what is being sent joins the run of the own messages, and keeps its row when it has arrived', () => {
   const pending = send('7', new Date(2026, 0, 1, 10, 1))
-  expect(shape(buildRows([at(1, ME, 1, 10, 0)], [pending], ME, null))).toEqual(['day', '[m1', 'p7]'])
+  expect(shape(buildRows([at(1, ME, 1, 10, 0)], [], [pending], ME, null))).toEqual(['day', '[m1', 'p7]'])
   const arrived = { ...at(2, ME, 1, 10, 1), sendKey: '7' }
-  expect(shape(buildRows([at(1, ME, 1, 10, 0), arrived], [], ME, null))).toEqual(['day', '[m1', 'p7]'])
+  expect(shape(buildRows([at(1, ME, 1, 10, 0), arrived], [], [], ME, null))).toEqual(['day', '[m1', 'p7]'])
 })
 
 test('the line of new messages parts a run', () => {
@@ -52,5 +52,19 @@ test('the line of new messages parts a run', () => {
   expect(firstUnread(messages, 1, 2, ME)).toBe(2)
   expect(firstUnread(messages.slice(1), 0, 9, ME)).toBeNull()
   expect(firstUnread(messages, 0, 0, ME)).toBeNull()
-  expect(shape(buildRows(messages.slice(0, 2), [], ME, 2))).toEqual(['day', '[m1]', 'new', '[m2]'])
+  expect(shape(buildRows(messages.slice(0, 2), [], [], ME, 2))).toEqual(['day', '[m1]', 'new', '[m2]'])
+})
+
+test('notes stand between messages, part a run, and are one line where they came together', () => {
+  const messages = [at(5, 2, 1, 10, 0), at(9, 2, 1, 10, 1), at(10, 2, 1, 10, 2)]
+  const note = (seq: number, user: number) => ({
+    seq,
+    at: new Date(2026, 0, 1, 10, 0, seq).toISOString(),
+    what: 'added' as const,
+    actor: 3,
+    users: [user],
+  })
+  const rows = buildRows(messages, [note(6, 7), note(8, 8), note(12, 9)], [], ME, null)
+  expect(shape(rows)).toEqual(['day', '[m5]', 'note', '[m9', 'm10]', 'note'])
+  expect(rows.flatMap((row) => (row.type === 'note' ? [row.note.users] : []))).toEqual([[7, 8], [9]])
 })

@@ -1,5 +1,6 @@
 import { dayKey } from '../../lib/time'
 import type { Send } from '../../storage/local'
+import { gathered, type Note } from '../../stores/notes'
 import type { ThreadMessage } from '../../stores/ranges'
 
 /** What the log draws, one after the other. */
@@ -7,6 +8,7 @@ export type Row =
   | { type: 'day'; key: string; at: string }
   | { type: 'new'; key: string }
   | { type: 'message'; key: string; message: ThreadMessage; first: boolean; last: boolean }
+  | { type: 'note'; key: string; note: Note }
   | { type: 'pending'; key: string; send: Send; first: boolean; last: boolean }
 
 const GROUP_MS = 5 * 60_000
@@ -15,12 +17,17 @@ interface Entry {
   sender: number | null
   at: string
   day: string
+  message?: ThreadMessage
+  note?: Note
+  send?: Send
 }
 
 /** One run of one sender: same day, no long silence between. */
 const together = (a: Entry | undefined, b: Entry | undefined): boolean =>
   a !== undefined &&
   b !== undefined &&
+  !a.note &&
+  !b.note &&
   a.sender === b.sender &&
   a.day === b.day &&
   Date.parse(b.at) - Date.parse(a.at) < GROUP_MS
@@ -38,34 +45,53 @@ export function firstUnread(
   return at > 0 || (messages[0]?.number ?? 0) === 1 ? (messages[at]?.id ?? null) : null
 }
 
+/** Messages with the notes between them, by their places in the log; notes next to each other are one where they can be. */
+function inOrder(messages: readonly ThreadMessage[], notes: readonly Note[]): Entry[] {
+  const entries: Entry[] = []
+  let at = 0
+  const notesUpTo = (seq: number) => {
+    const from = at
+    while (at < notes.length && (notes[at] as Note).seq < seq) at += 1
+    for (const note of gathered(notes.slice(from, at)))
+      entries.push({ sender: note.actor, at: note.at, day: dayKey(note.at), note })
+  }
+  for (const message of messages) {
+    notesUpTo(message.id)
+    entries.push({ sender: message.sender, at: message.at, day: dayKey(message.at), message })
+  }
+  notesUpTo(Number.POSITIVE_INFINITY)
+  return entries
+}
+
 export function buildRows(
   messages: readonly ThreadMessage[],
+  notes: readonly Note[],
   sends: readonly Send[],
   me: number,
   newFrom: number | null,
 ): Row[] {
-  const entries: Entry[] = [
-    ...messages.map(({ sender, at }) => ({ sender, at, day: dayKey(at) })),
-    ...sends.map((send) => {
-      const at = new Date(send.createdAt).toISOString()
-      return { sender: me, at, day: dayKey(at) }
-    }),
-  ]
+  const entries = inOrder(messages, notes)
+  for (const send of sends) {
+    const at = new Date(send.createdAt).toISOString()
+    entries.push({ sender: me, at, day: dayKey(at), send })
+  }
   const rows: Row[] = []
+  const startsNew = (entry: Entry | undefined) =>
+    newFrom !== null && entry?.message !== undefined && entry.message.id === newFrom
   entries.forEach((entry, index) => {
     const before = entries[index - 1]
+    const after = entries[index + 1]
     if (entry.day !== before?.day) rows.push({ type: 'day', key: `d${entry.day}`, at: entry.at })
-    const message = messages[index]
-    const startsNew = (at: number) => newFrom !== null && messages[at]?.id === newFrom
-    if (startsNew(index)) rows.push({ type: 'new', key: 'new' })
-    const first = startsNew(index) || !together(before, entry)
-    const last = startsNew(index + 1) || !together(entry, entries[index + 1])
-    const send = sends[index - messages.length]
+    if (startsNew(entry)) rows.push({ type: 'new', key: 'new' })
+    const first = startsNew(entry) || !together(before, entry)
+    const last = startsNew(after) || !together(entry, after)
+    const { message, note, send } = entry
     if (message) {
       // A message keeps the row of the bubble that it replaced.
       const key = message.sendKey === undefined ? `m${message.id}` : `p${message.sendKey}`
       rows.push({ type: 'message', key, message, first, last })
-    } else if (send) rows.push({ type: 'pending', key: `p${send.key}`, send, first, last })
+    } else if (note) rows.push({ type: 'note', key: `n${note.seq}`, note })
+    else if (send) rows.push({ type: 'pending', key: `p${send.key}`, send, first, last })
   })
   return rows
 }
