@@ -187,6 +187,7 @@ test('groups: made, renamed, mentioned in, roles given, people added, removed an
   await dialog.getByLabel('Name of the group').fill('Slow hikers')
   await dialog.getByRole('button', { name: 'Save' }).click()
   await ida.page.getByRole('heading', { name: 'Slow hikers', level: 2 }).waitFor()
+  await hal.sees('You created the group with ida')
   await ida.sees('hal named the group “Slow hikers”')
   await dialog.getByRole('button', { name: 'Add people' }).click()
   await dialog.getByLabel('Find people').fill('jon')

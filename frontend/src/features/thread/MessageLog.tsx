@@ -91,7 +91,7 @@ export function MessageLog(props: Props) {
     const notes = allNotes.filter(({ seq }) => seq > after && seq < before)
     return buildRows(items.slice(start, end), notes, showsEnd ? waiting : NONE, me.id, newFrom ?? null)
   }, [items, allNotes, start, end, after, before, showsEnd, waiting, me.id, newFrom])
-  const through = thread?.status === 'ready' ? thread.through : 0
+  const through = thread?.status === 'ready' ? (entry?.head ?? 0) : 0
   useEffect(() => {
     if (!isGroup || id === null || through === 0) return
     const drawn = items.slice(start, end).map((item) => item.id)
