@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chat_client::protocol::{Create, Event, GetLog, NewMember, Request, What, WriteKey};
+use chat_client::protocol::{
+    Create, Edited, Event, GetLog, Message, NewMember, Posted, Reaction, Request, What, WriteKey,
+};
 use chat_client::{
     Backoff, Client, ConversationId, Events, History, Incoming, LogId, Options, Role, Seq, UserId,
 };
@@ -120,11 +122,21 @@ impl Reader {
         Self { logs }
     }
 
-    /// Waits until something was told.
-    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Logs) -> bool) {
+    async fn until(&self, what: &str, is_so: impl Fn(&Logs) -> bool) {
         let mut logs = self.logs.clone();
         let told = soon(what, logs.wait_for(|logs| is_so(logs))).await;
         told.map(drop).expect("the reader goes on");
+    }
+
+    /// Waits until something was told in a log.
+    pub(crate) async fn until_told(&self, log: impl Into<LogId>, is_it: impl Fn(&What) -> bool) {
+        let log = log.into();
+        let what = format!("what is awaited in {log:?}");
+        self.until(&what, |logs| {
+            let mut told = logs.get(&log).into_iter().flatten();
+            told.any(|event| is_it(&event.what))
+        })
+        .await;
     }
 
     /// Waits until it was told of an entry of a log.
@@ -141,8 +153,8 @@ impl Reader {
     }
 }
 
-pub(crate) fn last(logs: &Logs, log: impl Into<LogId>) -> Seq {
-    let told = logs.get(&log.into()).and_then(|told| told.last());
+fn last(logs: &Logs, log: LogId) -> Seq {
+    let told = logs.get(&log).and_then(|told| told.last());
     told.map_or(0, |event| event.seq)
 }
 
@@ -173,4 +185,36 @@ pub(crate) fn posts(events: &[Event]) -> Vec<(UserId, String, Seq)> {
         _ => None,
     });
     posts.collect()
+}
+
+/// The messages that a client has, made of what it was told: each as it stands.
+pub(crate) fn messages(events: &[Event]) -> BTreeMap<Seq, Message> {
+    let mut messages: BTreeMap<Seq, Message> = BTreeMap::new();
+    for event in events {
+        match &event.what {
+            What::Posted(Posted { message }) | What::Edited(Edited { message }) => {
+                let known = messages.get(&message.id).map_or(0, |known| known.revision);
+                if message.revision >= known {
+                    messages.insert(message.id, message.clone());
+                }
+            }
+            What::Deleted(deleted) => {
+                let erased = messages.get_mut(&deleted.message).expect("told of before");
+                (erased.text, erased.data, erased.deleted) = (None, None, true);
+                erased.reactions.clear();
+            }
+            What::Reacted(reacted) => {
+                let message = messages.get_mut(&reacted.message).expect("told of before");
+                message
+                    .reactions
+                    .retain(|reaction| reaction.emoji != reacted.emoji);
+                if reacted.count > 0 {
+                    let (emoji, count) = (reacted.emoji.clone(), reacted.count);
+                    message.reactions.push(Reaction { emoji, count });
+                }
+            }
+            _ => {}
+        }
+    }
+    messages
 }

@@ -11,6 +11,8 @@ mod lifecycle;
 #[cfg(test)]
 mod moving;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod original;
 #[cfg(test)]
 mod refusals;
