@@ -40,6 +40,7 @@ mod clock {
         hub::heals_a_lost_last_hint
         hub::heals_at_once_when_told
         hub::heals_what_died_unsaid
+        hub::clients_agree_with_the_model
         hub::signals_expire
         hub::marks_are_gathered
         hub::receipts_are_told

@@ -1,7 +1,7 @@
 //! Laws of live delivery: what devices get, on one node and on several over one store.
 //!
-//! Those that speak of seconds ([`heals_despite_a_faulty_bus`] and what stands in its file, presence and receipts,
-//! [`signals_expire`], [`expired_logins_are_closed`], [`renewed_logins_go_on`]) are not in [`crate::conformance_tests!`]: run them on tokio's paused clock, over a store that has no threads of its own.
+//! Those that speak of seconds ([`heals_despite_a_faulty_bus`] and what stands in its file, [`clients_agree_with_the_model`],
+//! presence and receipts, [`signals_expire`], [`expired_logins_are_closed`], [`renewed_logins_go_on`]) are not in [`crate::conformance_tests!`]: run them on tokio's paused clock, over a store that has no threads of its own.
 
 mod bounds;
 mod heals;
@@ -13,6 +13,7 @@ mod resume;
 mod rights;
 mod signals;
 
+pub use super::model::clients_agree_with_the_model;
 pub use bounds::{
     encoded_once, in_flight_is_bounded, oldest_connection_gives_way, resumed_encoded_once,
     slow_readers_are_bounded_in_bytes, slow_readers_pay_alone,

@@ -1,10 +1,13 @@
 //! A store against an independent model: random writes, compared after each group.
 
+mod client;
 mod compare;
+mod live;
 mod membership;
 mod naive;
 mod rules;
 mod script;
+mod view;
 
 use std::fmt::Write as _;
 
@@ -16,6 +19,7 @@ use self::script::{Script, Writer};
 use super::world::World;
 use super::{Fixture, Outcome, Verdict, Violation, ensure, ensure_eq, number};
 use crate::{Committed, ConversationId, Error, EventKind, LogId, Seq, UserId, Write};
+pub use live::clients_agree_with_the_model;
 
 /// Random groups of writes by several users and the host come to the same in the store and in a naive model written from the
 /// documentation: who is refused and why, the events and their seqs, and all that can be read afterwards.
