@@ -103,7 +103,7 @@ pub enum Change {
         /// Which.
         message: Seq,
     },
-    /// Puts a reaction on a message or takes it off; what is so already stays so.
+    /// Puts a reaction on a message or takes it off; what is so already stays so. Who is blocked can take off their own.
     React {
         /// Which message.
         message: Seq,

@@ -268,6 +268,7 @@ macro_rules! conformance_tests {
             resume_from_any_cursor
             resume_while_writers_go_on
             removed_get_nothing_more
+            removed_are_told_nothing_on_any_path
             joiners_get_all_from_then_on
             hidden_targets_are_not_told
             slow_readers_pay_alone

@@ -25,6 +25,7 @@ mutations! {
     hub::resume_from_any_cursor: Tampered(some_come_twice);
     hub::resume_while_writers_go_on: Tampered(some_come_twice);
     hub::removed_get_nothing_more: With(NoEnd);
+    hub::removed_are_told_nothing_on_any_path: With(SeesAll);
     hub::joiners_get_all_from_then_on: With(NoBeginning);
     hub::strangers_get_nothing: With(SeesAll);
     hub::erased_texts_are_told_nowhere: With(Remembers::default());
@@ -42,9 +43,25 @@ mutations! {
     hub::heals_a_lost_last_hint: Limited(|limits| limits.sweep = HOUR);
     hub::heals_at_once_when_told: Built(|builder| builder.bus(LocalBus::new()));
     hub::heals_what_died_unsaid: Limited(|limits| limits.sweep = HOUR);
+    hub::clients_agree_with_the_model: Limited(|limits| limits.sweep = HOUR);
     hub::runs_come_at_once: OneByOne::default();
     hub::large_gaps_are_resynced: Limited(|limits| limits.resume_gap = 1 << 40);
     hub::renewed_logins_go_on: Tampered(never_closed);
+}
+
+/// Live, too.
+#[tokio::test(start_paused = true)]
+async fn removed_are_told_nothing_live() {
+    use chat_core::conformance::hub;
+    crate::broken(hub::removed_are_told_nothing_on_any_path(&With(NoEnd)).await);
+}
+
+/// Something else that the model notices.
+#[tokio::test(start_paused = true)]
+async fn clients_agree_with_the_model_on_what_is_theirs() {
+    use chat_core::conformance::hub;
+    crate::broken(hub::clients_agree_with_the_model(&With(SeesAll)).await);
+    crate::broken(hub::clients_agree_with_the_model(&With(Remembers::default())).await);
 }
 
 /// Named apart: a law of stores has the same name.

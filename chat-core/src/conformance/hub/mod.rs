@@ -9,6 +9,7 @@ mod logins;
 mod order;
 mod presence;
 mod receipts;
+mod removal;
 mod resume;
 mod rights;
 mod signals;
@@ -31,6 +32,7 @@ pub use order::{
 };
 pub use presence::{presence_heals, presence_is_of_all_nodes, presence_is_private};
 pub use receipts::{drained_marks_are_kept, marks_are_gathered, receipts_are_told};
+pub use removal::removed_are_told_nothing_on_any_path;
 pub use resume::{large_gaps_are_resynced, resume_from_any_cursor, resume_while_writers_go_on};
 pub use rights::{
     erased_texts_are_told_nowhere, hidden_targets_are_not_told, joiners_get_all_from_then_on,

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::view::{self, Seen, Talk, View};
+use super::view::{self, View};
 use crate::conformance::{Fixture, Violation, ensure};
 use crate::protocol::{
     Cursor, Event, Mark, Outgoing, Request, Resume, ServerFrame, Session, Settings, What,
@@ -309,7 +309,10 @@ impl Client {
                 match log {
                     LogId::User(_) => self.about_me(event.what).await,
                     LogId::Conversation(id) => {
-                        self.apply(id, seq, event.what);
+                        let hidden = self.hidden.get(&id).copied().unwrap_or_default();
+                        if let Some(talk) = self.view.talks.get_mut(&id) {
+                            talk.apply(self.me.user, hidden, seq, event.what);
+                        }
                         Ok(())
                     }
                 }
@@ -354,11 +357,7 @@ impl Client {
                 let hidden = self.hidden.entry(hid.conversation).or_default();
                 *hidden = hid.through.max(*hidden);
                 if let Some(talk) = self.view.talks.get_mut(&hid.conversation) {
-                    talk.messages.retain(|seq, _| *seq > hid.through);
-                    talk.listed = !talk.messages.is_empty();
-                    talk.read_up_to(hid.through);
-                    let messages = &talk.messages;
-                    talk.pins.retain(|pin| messages.contains_key(pin));
+                    talk.clear(hid.through);
                 }
             }
             What::Muted(muted) => {
@@ -379,78 +378,5 @@ impl Client {
             _ => {}
         }
         Ok(())
-    }
-
-    fn apply(&mut self, id: ConversationId, seq: Seq, what: What) {
-        let me = self.me.user;
-        let hidden = self.hidden.get(&id).copied().unwrap_or_default();
-        let Some(talk) = self.view.talks.get_mut(&id) else {
-            return;
-        };
-        match what {
-            What::Posted(posted) if seq > hidden => {
-                let sender = posted.message.sender;
-                talk.put(seq, posted.message.into());
-                talk.listed = true;
-                talk.read_up_to(if sender == Some(me) { seq } else { 0 });
-            }
-            What::Edited(edited) => {
-                let id = edited.message.id;
-                if talk.messages.contains_key(&id) {
-                    talk.put(id, edited.message.into());
-                }
-            }
-            What::Deleted(deleted) => {
-                if let Some(message) = talk.messages.get_mut(&deleted.message) {
-                    message.text = None;
-                    message.mentions.clear();
-                    message.reactions.clear();
-                }
-                talk.pins.retain(|pin| *pin != deleted.message);
-            }
-            What::Reacted(reacted) => {
-                if let Some(message) = talk.messages.get_mut(&reacted.message) {
-                    let reactions = &mut message.reactions;
-                    let known = reactions.iter().position(|(e, _)| *e == reacted.emoji);
-                    match known {
-                        Some(place) if reacted.count == 0 => drop(reactions.remove(place)),
-                        Some(place) => reactions[place].1 = reacted.count,
-                        None if reacted.count == 0 || message.text.is_none() => {}
-                        None => reactions.push((reacted.emoji, reacted.count)),
-                    }
-                }
-            }
-            What::Pinned(pinned) => {
-                talk.pins.retain(|pin| *pin != pinned.message);
-                if pinned.on && talk.messages.contains_key(&pinned.message) {
-                    talk.pins.push(pinned.message);
-                }
-            }
-            What::Joined(joined) => drop(talk.members.insert(joined.user, joined.role)),
-            What::Left(left) => drop(talk.members.remove(&left.user)),
-            What::RoleChanged(changed) => {
-                talk.members.insert(changed.user, changed.role);
-            }
-            What::Configured(configured) => {
-                (talk.title, talk.history) = (configured.title, configured.history);
-            }
-            _ => {}
-        }
-    }
-}
-
-impl Talk {
-    fn put(&mut self, seq: Seq, message: Seen) {
-        let known = self.messages.get(&seq).map_or(0, |known| known.revision);
-        if message.revision >= known {
-            self.messages.insert(seq, message);
-        }
-        self.read_up_to(0);
-    }
-
-    /// Counts again what is unread.
-    fn read_up_to(&mut self, seq: Seq) {
-        self.read = self.read.max(seq);
-        self.unread = self.messages.range(self.read + 1..).count();
     }
 }

@@ -52,15 +52,13 @@ fn seen(message: &Message) -> Seen {
     }
 }
 
-fn counted(post: &Post) -> Vec<(String, u32)> {
-    let mut counts: Vec<(String, u32)> = Vec::new();
-    for (_, emoji) in &post.reactions {
-        match counts.iter_mut().find(|(other, _)| other == emoji) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((emoji.clone(), 1)),
-        }
-    }
-    counts
+pub(super) fn counted(post: &Post) -> Vec<(String, u32)> {
+    let count = |emoji: &String| {
+        let all = post.reactions.iter();
+        all.map(|(_, each)| u32::from(each == emoji)).sum()
+    };
+    let emojis = post.emojis.iter();
+    emojis.map(|emoji| (emoji.clone(), count(emoji))).collect()
 }
 
 fn messages(talk: &Talk, sees: impl Fn(Seq) -> bool) -> Vec<Seen> {

@@ -137,8 +137,8 @@ impl<'a> Scene<'a> {
 
     async fn play(&mut self) -> Result<(), Violation> {
         for group in std::mem::take(&mut self.script) {
-            self.moods();
             self.marks().await?;
+            self.moods();
             let known = self.model.clone();
             let mut texts = self.texts;
             let mut writer = Writer {
@@ -181,7 +181,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// A device marks something as read: this is written a little later.
+    /// A device that is right marks something as read: this is written a little later.
     async fn marks(&mut self) -> Result<(), Violation> {
         let place = self.pick(self.devices.len());
         let talks: Vec<_> = self.model.talks.keys().copied().collect();

@@ -2,6 +2,7 @@
 
 mod client;
 mod compare;
+mod events;
 mod live;
 mod membership;
 mod naive;

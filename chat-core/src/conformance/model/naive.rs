@@ -56,8 +56,10 @@ pub(super) struct Post {
     pub(super) revision: u32,
     pub(super) reply_to: Option<Seq>,
     pub(super) mentions: Vec<UserId>,
-    /// Who put what, in this order.
+    /// Who put what.
     pub(super) reactions: Vec<(UserId, String)>,
+    /// What there is, in the order in which it came.
+    pub(super) emojis: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default)]

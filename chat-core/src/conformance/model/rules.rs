@@ -239,6 +239,7 @@ impl Scene<'_> {
                 if let Some(post) = self.talk()?.post_mut(message) {
                     post.text = None;
                     post.reactions.clear();
+                    post.emojis.clear();
                     post.mentions.clear();
                 }
                 self.talk()?.pins.retain(|pin| *pin != message);
@@ -250,7 +251,8 @@ impl Scene<'_> {
                 let post = seen.clone().unwrap_or_default();
                 let mine = (user, emoji.clone());
                 Reasons::none()
-                    .when(self.is_blocked()?, Forbidden)
+                    // Like one's own messages, one's own reactions can be taken back.
+                    .when(*on && self.is_blocked()?, Forbidden)
                     .when(emoji.is_empty() || emoji.len() > 64, Invalid)
                     .when(seen.is_err(), NotFound)
                     .when(seen.is_ok() && post.text.is_none(), Conflict)
@@ -269,6 +271,11 @@ impl Scene<'_> {
                         .iter()
                         .map(|(_, each)| u32::from(each == emoji))
                         .sum();
+                    if count == 0 {
+                        post.emojis.retain(|each| each != emoji);
+                    } else if !post.emojis.contains(emoji) {
+                        post.emojis.push(emoji.clone());
+                    }
                 }
                 let (emoji, on) = (emoji.clone(), *on);
                 let kind = EventKind::Reacted {

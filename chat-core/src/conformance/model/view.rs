@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::naive::{Naive, Post};
+use super::compare::counted;
+use super::naive::Naive;
 use crate::conformance::Violation;
 use crate::protocol::{
     GetHistory, GetMembers, GetUser, Heads, Message, OfConversation, Reply, Request, execute,
@@ -190,17 +191,6 @@ pub(super) async fn fresh(chat: &Chat, me: &Identity) -> Result<View, Violation>
         }
     }
     Ok(view)
-}
-
-fn counted(post: &Post) -> Vec<(String, u32)> {
-    let mut counts: Vec<(String, u32)> = Vec::new();
-    for (_, emoji) in &post.reactions {
-        match counts.iter_mut().find(|(other, _)| other == emoji) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((emoji.clone(), 1)),
-        }
-    }
-    counts
 }
 
 /// All of it, as the model knows it.
