@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tokio::time::sleep;
 
 use super::client::{Client, Node};
-use super::naive::Naive;
+use super::naive::{Entry, Naive};
 use super::script::{Script, Writer, scripts};
 use super::{after, agree, view};
 use crate::conformance::node::{Chance, Faults, Nodes, free};
@@ -231,7 +231,12 @@ impl<'a> Scene<'a> {
         }
         for (&id, talk) in &self.model.talks {
             for (&user, member) in &talk.members {
-                let seen = member.sees.iter().map(|seq| (id, *seq));
+                let is_seen = |(seq, entry): &(Seq, &Entry)| {
+                    let target = entry.kind.target();
+                    member.sees.contains(seq) && target.is_none_or(|t| member.sees.contains(&t))
+                };
+                let seen = (1..).zip(&talk.log).filter(is_seen);
+                let seen = seen.map(|(seq, _)| (id, seq));
                 self.visible.entry(user).or_default().extend(seen);
             }
         }
