@@ -233,6 +233,10 @@ impl Client {
                         logs.retain(|log| *log != own);
                         self.resume(logs)
                     }
+                    LogId::Conversation(id) if resync.seq == 0 => {
+                        self.forget(id);
+                        Ok(())
+                    }
                     LogId::Conversation(id) => self.reload(id, resync.seq).await,
                 }
             }
@@ -262,7 +266,7 @@ impl Client {
     /// Throws away what there is of a conversation, and loads it afresh.
     async fn reload(&mut self, id: ConversationId, seq: Seq) -> Result<(), Violation> {
         self.forget(id);
-        let Some(link) = self.link.as_ref().filter(|_| seq > 0) else {
+        let Some(link) = &self.link else {
             return Ok(());
         };
         let chat = link.chat.clone();
@@ -354,9 +358,13 @@ impl Client {
                 }
             }
             What::Hid(hid) => {
-                let hidden = self.hidden.entry(hid.conversation).or_default();
-                *hidden = hid.through.max(*hidden);
-                if let Some(talk) = self.view.talks.get_mut(&hid.conversation) {
+                let id = hid.conversation;
+                // What happened up to there comes as hidden from now on, settings and members included.
+                if let Some(cursor) = self.cursors.get(&id.into()).copied() {
+                    self.reload(id, cursor).await?;
+                }
+                self.hidden.insert(id, hid.through);
+                if let Some(talk) = self.view.talks.get_mut(&id) {
                     talk.clear(hid.through);
                 }
             }
