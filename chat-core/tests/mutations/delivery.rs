@@ -61,7 +61,6 @@ async fn clients_agree_with_the_model() {
     use chat_core::conformance::hub;
     let unheard = Limited(|limits| limits.sweep = HOUR);
     crate::broken(hub::clients_agree_with_the_model(&unheard).await);
-    crate::broken(hub::clients_agree_with_the_model(&With(SeesAll)).await);
     crate::broken(hub::clients_agree_with_the_model(&With(Remembers::default())).await);
 }
 

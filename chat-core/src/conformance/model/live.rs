@@ -231,13 +231,15 @@ impl<'a> Scene<'a> {
         }
         for (&id, talk) in &self.model.talks {
             for (&user, member) in &talk.members {
+                // What one cleared away oneself may be told of until the device's node knows.
+                let known = self.visible.entry(user).or_default();
                 let is_seen = |(seq, entry): &(Seq, &Entry)| {
-                    let target = entry.kind.target();
-                    member.sees.contains(seq) && target.is_none_or(|t| member.sees.contains(&t))
+                    let sees = |seq: &Seq| member.sees.contains(seq) || known.contains(&(id, *seq));
+                    member.sees.contains(seq) && entry.kind.target().is_none_or(|seq| sees(&seq))
                 };
                 let seen = (1..).zip(&talk.log).filter(is_seen);
-                let seen = seen.map(|(seq, _)| (id, seq));
-                self.visible.entry(user).or_default().extend(seen);
+                let seen: Vec<_> = seen.map(|(seq, _)| (id, seq)).collect();
+                known.extend(seen);
             }
         }
         Ok(())
