@@ -1,6 +1,5 @@
 //! What criterion measured of the stores, as one table.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -31,45 +30,64 @@ fn cell(value: Option<String>) -> String {
     value.unwrap_or_else(|| "–".to_owned())
 }
 
+/// A row of what was measured; without anything measured, none.
+fn row(options: &Table, store: &str, name: &str) -> Option<String> {
+    let criterion = options.criterion.as_path();
+    WRITERS.iter().find_map(|w| rate(criterion, store, *w))?;
+    let mut row = format!("| {name} |");
+    for writers in WRITERS {
+        // Each store stands beside the disk as it was in its own run.
+        let floor = rate(criterion, &format!("disk beside {store}"), writers);
+        let shown = rate(criterion, store, writers).map(|rate| match floor {
+            Some(floor) => format!("{rate:.0} ({:.2})", rate / floor),
+            None => format!("{rate:.0}"),
+        });
+        row += &format!(" {} |", cell(shown));
+    }
+    for page in ["history", "inbox"] {
+        let time = median(criterion, &["page", page, store]);
+        row += &format!(
+            " {} |",
+            cell(time.map(|time| format!("{:.0} µs", time / 1e3)))
+        );
+    }
+    row += &format!(" {} |", cell(sizes(&options.sizes, store)));
+    Some(row)
+}
+
 /// The workload `table`: Markdown on stdout.
 pub(crate) fn print(options: &Table) -> Outcome<()> {
-    let criterion = options.criterion.as_path();
-    let mut table = String::from("| messages a second (÷ disk) |");
+    let mut head = String::from("| messages a second (÷ raw) |");
     for writers in WRITERS {
         let plural = if writers == 1 { "" } else { "s" };
-        write!(table, " {writers} writer{plural} |")?;
+        head += &format!(" {writers} writer{plural} |");
     }
-    table.push_str(" page of 50 | inbox page | disk, memory for 1 M messages |\n|---|---|---|---|---|---|---|---|\n");
-    for store in ["disk"].into_iter().chain(STORES) {
-        let measured = WRITERS.iter().any(|w| rate(criterion, store, *w).is_some());
-        if !measured {
-            continue;
+    head += " page of 50 | inbox page | disk, memory for 1 M messages |";
+    println!("{head}\n|---|---|---|---|---|---|---|---|");
+    for store in STORES {
+        let floor = format!("disk beside {store}");
+        let raw = format!("raw append + `fdatasync`, beside {store}");
+        let rows = [(&*floor, &*raw), (store, store)];
+        for (of, name) in rows {
+            row(options, of, name)
+                .into_iter()
+                .for_each(|row| println!("{row}"));
         }
-        let name = if store == "disk" {
-            "raw append + fdatasync"
-        } else {
-            store
-        };
-        write!(table, "| {name} |")?;
-        for writers in WRITERS {
-            let floor = rate(criterion, "disk", writers);
-            let shown = rate(criterion, store, writers).map(|rate| match floor {
-                Some(floor) if store != "disk" => format!("{rate:.0} ({:.2})", rate / floor),
-                _ => format!("{rate:.0}"),
-            });
-            write!(table, " {} |", cell(shown))?;
-        }
-        for page in ["history", "inbox"] {
-            let time = median(criterion, &["page", page, store]);
-            write!(
-                table,
-                " {} |",
-                cell(time.map(|time| format!("{:.0} µs", time / 1e3)))
-            )?;
-        }
-        writeln!(table, " {} |", cell(sizes(&options.sizes, store)))?;
     }
-    println!("{table}");
+    if let Some(pgbench) = row(
+        options,
+        "pgbench",
+        "`pgbench`, one script that inserts 64 rows",
+    ) {
+        println!("{pgbench}");
+        let at_64 = |of| rate(&options.criterion, of, 64);
+        if let (Some(ours), Some(theirs)) = (at_64("postgres"), at_64("pgbench")) {
+            println!(
+                "\npostgres with 64 writers reaches {:.2} of `pgbench`.",
+                ours / theirs
+            );
+        }
+    }
     Ok(())
 }
 

@@ -1,12 +1,11 @@
 //! `cargo xtask bench`.
 
 use std::fs;
+use std::path::PathBuf;
 
-use crate::{browser, run, web};
+use crate::{browser, page, postgres, run, web};
 
-/// The table in the page about figures stands between these two.
-const BEGIN: &str = "<!-- stores: cargo xtask bench stores -->\n";
-const END: &str = "<!-- end -->\n";
+/// Where figures are written, between a line that names the command and one that ends them.
 const PAGE: &str = "docs/performance.md";
 
 /// Measures each store in a process of its own, then writes the table into the page.
@@ -14,12 +13,15 @@ const PAGE: &str = "docs/performance.md";
 /// # Errors
 /// A benchmark failed, or the page is not as expected.
 pub(crate) fn stores() -> Result<(), String> {
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| run::root().join("target"), Into::into);
-    let criterion = target.join("criterion");
+    postgres::find_or_install()?;
+    let where_ = conditions();
+    println!("{where_}");
+    let criterion = target().join("criterion");
     fs::create_dir_all(&criterion).map_err(|error| format!("{}: {error}", criterion.display()))?;
-    for store in ["sqlite", "sled", "postgres", "memory"] {
-        println!("{store} …");
+    let program = load_generator()?;
+    let stores = ["memory", "sqlite", "sled", "postgres"];
+    for (place, store) in stores.into_iter().enumerate() {
+        println!("\n== {store} ({}/{})", place + 1, stores.len());
         let bench = ["bench", "--package", "chat-bench", "--bench", "stores"];
         let mut bench = run::cargo(&bench);
         bench
@@ -28,13 +30,67 @@ pub(crate) fn stores() -> Result<(), String> {
         run::run(bench)?;
     }
     let folder = criterion.to_string_lossy();
-    let made = ["build", "--release", "--package", "chat-bench"];
-    run::run(run::cargo(&made))?;
-    let program = target.join("release/chat-bench");
     let asked = ["table", "--criterion", &folder, "--sizes", &folder];
-    let table = run::says(&program.to_string_lossy(), &asked)
-        .ok_or("`chat-bench table` did not end well")?;
-    write(&table)
+    let table = run::says(&program, &asked).ok_or("`chat-bench table` did not end well")?;
+    println!("\n{}", table.trim());
+    let text = format!("{where_}\n\n{}", table.trim());
+    page::write(PAGE, "stores: cargo xtask bench stores", &text)
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    target.map_or_else(|| run::root().join("target"), Into::into)
+}
+
+/// Builds the load generator; its path.
+fn load_generator() -> Result<String, String> {
+    let made = [
+        "build",
+        "--release",
+        "--package",
+        "chat-bench",
+        "--package",
+        "chat-server",
+    ];
+    run::run(run::cargo(&made))?;
+    let program = target().join("release/chat-bench");
+    Ok(program.to_string_lossy().into_owned())
+}
+
+/// The machine, the day, and what else the machine did when this began.
+fn conditions() -> String {
+    let said = |program: &str, arguments: &[&str]| {
+        let said = run::says(program, arguments).unwrap_or_default();
+        said.trim().to_owned()
+    };
+    let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let info = file("/proc/cpuinfo");
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("a processor", |rest| {
+        rest.trim_start_matches([' ', '\t', ':'])
+    });
+    let cores = info
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    let memory = file("/proc/meminfo");
+    let memory = memory
+        .split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse::<f64>().ok());
+    let gib = memory.unwrap_or_default() / f64::from(1 << 20);
+    let temporary = std::env::temp_dir();
+    let filesystem = said("stat", &["-f", "-c", "%T", &temporary.to_string_lossy()]);
+    let load = file("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default();
+    format!(
+        "{}: {model}, {cores} cores, {gib:.0} GiB, Linux {}, files on {filesystem}; load average {load} when it began.",
+        said("date", &["+%F"]),
+        said("uname", &["-r"]),
+    )
 }
 
 /// Measures the web client against its budgets, in Chromium with a server built for release.
@@ -50,25 +106,9 @@ pub(crate) fn web() -> Result<(), String> {
         "--package",
         "chat-server",
     ]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| run::root().join("target"), Into::into);
     let mut budgets = web::npm(&["run", "--silent", "budgets"]);
     budgets
         .env("CHROMIUM", browser)
-        .env("E2E_SERVER", target.join("release/chat-server"));
+        .env("E2E_SERVER", target().join("release/chat-server"));
     run::run(budgets)
-}
-
-fn write(table: &str) -> Result<(), String> {
-    let path = run::root().join(PAGE);
-    let page = fs::read_to_string(&path).map_err(|error| format!("{PAGE}: {error}"))?;
-    let parts = page
-        .split_once(BEGIN)
-        .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = parts.ok_or_else(|| format!("{PAGE} has no place for the table"))?;
-    let page = format!("{before}{BEGIN}\n{}\n\n{END}{after}", table.trim());
-    fs::write(&path, page).map_err(|error| format!("{PAGE}: {error}"))?;
-    println!("{}", table.trim());
-    println!("Written into {PAGE}: add the machine and the day.");
-    Ok(())
 }

@@ -8,6 +8,7 @@
 mod bench;
 mod browser;
 mod count;
+mod page;
 mod postgres;
 mod run;
 mod serve;
@@ -24,8 +25,9 @@ cargo xtask <command>
                        (`cargo xtask serve -- --help` lists its options)
   test [--keep-going]  everything CI runs: format, web client, lints, all tests, docs, dependency
                        rules, one test in a real browser; stops at the first step that fails
-  bench stores         measures every store beside its disk, some 15 minutes, and writes the table
-                       in docs/performance.md
+  bench stores         measures every store beside its disk, some 10 minutes, and writes the table
+                       in docs/performance.md; CHAT_BENCH_MESSAGES says how many messages pages are
+                       read from (1,000,000), TMPDIR on which disk
   bench web            measures the web client in Chromium against its budgets, with 100,000 messages
   types                writes docs/openapi.json and frontend/src/api/schema.ts anew, from the types
                        of the frames and bodies; `test` fails while they are old

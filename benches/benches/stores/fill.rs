@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chat_core::{
     Actor, Change, Chat, ConversationId, Error, Prepared, Store, Target, UserId, Write,
 };
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Outcome;
 use crate::place::{Opened, Place};
@@ -61,7 +62,7 @@ pub(crate) async fn fill(place: &Place, opened: &Opened) -> Outcome<Filled> {
         Err(_) => 1_000_000_u64,
     };
     let store = opened.store();
-    let before = resident()?;
+    let before = opened.resident()?;
     let named = |number: u64| {
         let (provider, subject) = ("bench".to_owned(), number.to_string());
         let name = Change::Profile {
@@ -90,6 +91,10 @@ pub(crate) async fn fill(place: &Place, opened: &Opened) -> Outcome<Filled> {
         }
     }
     let mut next = conversations.len() as u64;
+    let bar = ProgressBar::new(wanted).with_style(ProgressStyle::with_template(
+        "{msg} filled {human_pos} of {human_len} messages, {per_sec}, {eta} left",
+    )?);
+    bar.set_message(place.name());
     while next < wanted {
         let until = wanted.min(next + GROUP as u64);
         let post = |number: u64| {
@@ -103,11 +108,13 @@ pub(crate) async fn fill(place: &Place, opened: &Opened) -> Outcome<Filled> {
         };
         commit(&store, (next..until).map(post).collect()).await?;
         next = until;
+        bar.set_position(next);
     }
+    bar.finish_and_clear();
     let size = serde_json::json!({
         "messages": wanted,
-        "resident_kib": resident()?.saturating_sub(before),
-        "disk_kib": opened.disk().await?.map(|bytes| bytes / 1024),
+        "resident_kib": opened.resident()?.saturating_sub(before),
+        "disk_kib": opened.disk()?.map(|bytes| bytes / 1024),
     });
     let name = place.name();
     eprintln!("{name}: {size}");
@@ -119,12 +126,4 @@ pub(crate) async fn fill(place: &Place, opened: &Opened) -> Outcome<Filled> {
         user,
         conversations,
     })
-}
-
-/// KiB of memory this process holds (proc(5)).
-fn resident() -> Outcome<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.ok_or("no VmRSS in /proc/self/status")?.parse()?)
 }

@@ -1,8 +1,11 @@
 //! Each store beside the disk it stands on: committing with 1 to 512 concurrent writers, and pages out of a large store.
 //!
-//! `CHAT_BENCH_STORES` names the stores (all of them by default), `CHAT_BENCH_MESSAGES` how many messages the pages are read
-//! from (1,000,000), `CHAT_BENCH_FOLDER` where the files stand (the system's folder for temporary ones: mind that this can be
-//! memory). `cargo xtask bench stores` runs one process a store and writes the table in `docs/performance.md`.
+//! `CHAT_BENCH_STORES` names the stores (`memory,sqlite,sled,postgres` by default), `CHAT_BENCH_MESSAGES` how many messages the
+//! pages are read from (1,000,000), `TMPDIR` where the files stand: mind that the system's own folder for temporary files can be
+//! memory, and that PostgreSQL's server, which is another user where this one is root, must be able to enter it.
+//! `cargo xtask bench stores` runs one process a store and writes the table in `docs/performance.md`.
+//!
+//! Beside PostgreSQL stands what its own `pgbench` reaches with one client and one script that inserts 64 rows.
 #![allow(
     clippy::print_stderr,
     missing_docs,
@@ -10,6 +13,7 @@
 )]
 
 mod fill;
+mod pgbench;
 mod place;
 
 use std::io::Write as _;
@@ -22,7 +26,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use tokio::runtime::Runtime;
 
 use fill::{Filled, fill};
-use place::{Place, folder, places};
+use place::{Place, places};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -81,30 +85,41 @@ fn commit(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("commit");
     group
         .sample_size(10)
+        .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(4));
-    for writers in WRITERS {
+    for (place, writers) in places()
+        .into_iter()
+        .flat_map(|place| WRITERS.map(|writers| (place, writers)))
+    {
         group.throughput(Throughput::Elements(writers as u64));
-        let disk = must(folder());
-        group.bench_function(BenchmarkId::new("disk", writers), |bencher| {
-            bencher.iter_custom(|times| must(floor(disk.path(), writers, times)));
-        });
-        for place in places() {
-            let opened = must(runtime.block_on(place.open()));
-            let chat = {
-                let _entered = runtime.enter();
-                chat(opened.store())
-            };
-            let posting = must(runtime.block_on(fill::writers(&chat, writers)));
-            group.bench_function(BenchmarkId::new(place.name(), writers), |bencher| {
-                bencher.iter_custom(|times| must(runtime.block_on(post(&chat, &posting, times))));
+        if place != Place::Memory {
+            let name = format!("disk beside {}", place.name());
+            let disk = must(tempfile::tempdir().map_err(Into::into));
+            group.bench_function(BenchmarkId::new(name, writers), |bencher| {
+                bencher.iter_custom(|times| must(floor(disk.path(), writers, times)));
             });
-            must(
-                runtime
-                    .block_on(chat.drain(Duration::ZERO))
-                    .map_err(Into::into),
-            );
-            must(runtime.block_on(opened.remove()));
         }
+        if place == Place::Postgres && writers == pgbench::ROWS {
+            let script = must(pgbench::Script::new());
+            group.bench_function(BenchmarkId::new("pgbench", writers), |bencher| {
+                bencher.iter_custom(|times| must(script.run(times)));
+            });
+        }
+        let opened = must(runtime.block_on(place.open()));
+        let chat = {
+            let _entered = runtime.enter();
+            chat(opened.store())
+        };
+        let posting = must(runtime.block_on(fill::writers(&chat, writers)));
+        group.bench_function(BenchmarkId::new(place.name(), writers), |bencher| {
+            bencher.iter_custom(|times| must(runtime.block_on(post(&chat, &posting, times))));
+        });
+        must(
+            runtime
+                .block_on(chat.drain(Duration::ZERO))
+                .map_err(Into::into),
+        );
+        must(runtime.block_on(opened.remove()));
     }
 }
 
