@@ -1,20 +1,22 @@
-//! One group, one sender, many receivers.
+//! One room, one sender, many receivers.
 //!
 //! The loader is *strict*: a message is under way until every receiver has it, and what the window allows is sent in one
 //! write. (Were only the number of deliveries limited, sockets would drift apart, and figures of different servers could not
-//! be compared.)
-//!
-//! Groups are no part of the documented API: the server is this program itself, a chat with one group over the same parts.
+//! be compared.) The loop is closed: latencies are those of a sender who waits.
 
 use std::time::{Duration, Instant};
 
+use crate::beside::Beside;
 use crate::machine::Meter;
-use crate::options::{Bare, Cores, Fanout, To};
+use crate::options::{Cores, Fanout, How, Scene};
+use crate::progress::Progress;
 use crate::report::Report;
 use crate::server::Server;
-use crate::sockets::Sockets;
-use crate::window::{Window, ratio, summary};
-use crate::{Outcome, machine, ws};
+use crate::sockets::{Heard, Sockets};
+use crate::window::Window;
+use crate::wire::{Post, Wire, place, read_mark};
+use crate::ws::Door;
+use crate::{Outcome, beside, machine};
 
 /// How long a message may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,13 +24,27 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const WARM_UP: Duration = Duration::from_millis(500);
 /// More messages than can be under way; a power of two.
 const RING: usize = 128;
+/// How often each receiver marks as read.
+const MARKED_EVERY: Duration = Duration::from_secs(1);
 
-/// The sockets of one group; the first one sends.
+/// Read marks of all sockets in turn.
+struct Marks {
+    conversation: u64,
+    /// The head of the log before this lane's first message.
+    head: u64,
+    next: Instant,
+    socket: usize,
+}
+
+/// The sockets of one room; the first one sends.
 struct Lane {
+    name: &'static str,
     sockets: Sockets,
-    post: Vec<u8>,
-    outstanding: u64,
+    post: Post,
+    marks: Option<Marks>,
     pid: u32,
+    /// Ends with the lane.
+    beside: Option<Beside>,
     /// Messages sent so far, and those that every receiver has.
     sent: u64,
     complete: u64,
@@ -40,13 +56,15 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(sockets: Sockets, post: Vec<u8>, outstanding: u64, pid: u32) -> Self {
+    fn new(name: &'static str, sockets: Sockets, post: Post, pid: u32) -> Self {
         Self {
+            name,
             has: vec![0; sockets.len()],
             sockets,
             post,
-            outstanding,
+            marks: None,
             pid,
+            beside: None,
             sent: 0,
             complete: 0,
             reached: [0; RING],
@@ -55,21 +73,27 @@ impl Lane {
     }
 
     /// Sends and counts for a time, then waits until everybody has everything.
-    fn round(&mut self, time: Duration) -> Outcome<Window> {
-        let mut window = Window::default();
+    fn round(&mut self, outstanding: u64, time: Duration) -> Outcome<Window> {
+        let mut window = Window::new()?;
         let (reads, messages) = (self.sockets.reads, self.sockets.messages);
         let meter = Meter::start(self.pid)?;
         let began = Instant::now();
+        if let Some(marks) = &mut self.marks {
+            marks.next = began;
+        }
         let (mut open, mut moved) = (true, began);
         loop {
-            if open && self.sent < self.complete + self.outstanding {
-                self.refill()?;
+            if open && self.sent < self.complete + outstanding {
+                self.refill(outstanding)?;
             }
             let before = self.complete;
             self.turn(&mut window)?;
             let now = Instant::now();
             if self.complete > before {
                 moved = now;
+            }
+            if open {
+                self.mark(now)?;
             }
             if open && now.duration_since(began) >= time {
                 open = false;
@@ -81,35 +105,53 @@ impl Lane {
                 return Ok(window);
             }
             if now.duration_since(moved) > PATIENCE {
-                let late = self.complete + 1;
+                let (late, name) = (self.complete + 1, self.name);
                 let count = self.reached[late as usize % RING];
                 let all = self.has.len();
-                return Err(format!("message {late} reached {count} of {all} receivers").into());
+                return Err(format!("{name}: message {late} reached {count} of {all}").into());
             }
         }
     }
 
-    fn refill(&mut self) -> Outcome<()> {
+    fn refill(&mut self, outstanding: u64) -> Outcome<()> {
         let now = Instant::now();
-        let first = self.sent + 1;
-        self.sent = self.complete + self.outstanding;
-        for message in first..=self.sent {
-            self.since[message as usize % RING] = now;
+        let mut frames = Vec::new();
+        while self.sent < self.complete + outstanding {
+            self.sent += 1;
+            self.since[self.sent as usize % RING] = now;
+            frames.extend_from_slice(self.post.next());
         }
-        let count = self.sent + 1 - first;
-        self.sockets.send(0, &self.post.repeat(count as usize))
+        self.sockets.send(0, &frames)
+    }
+
+    fn mark(&mut self, now: Instant) -> Outcome<()> {
+        let Some(marks) = &mut self.marks else {
+            return Ok(());
+        };
+        let every = MARKED_EVERY / u32::try_from(self.has.len())?;
+        while marks.next <= now {
+            let seq = marks.head + self.has[marks.socket];
+            let frame = read_mark(marks.conversation, seq);
+            self.sockets.send(marks.socket, &frame)?;
+            marks.socket = (marks.socket + 1) % self.has.len();
+            marks.next += every;
+        }
+        Ok(())
     }
 
     fn turn(&mut self, window: &mut Window) -> Outcome<()> {
         let Self { has, reached, .. } = self;
-        self.sockets
-            .turn(Duration::from_millis(100), |socket, count| {
-                for message in has[socket] + 1..=has[socket] + count {
-                    reached[message as usize % RING] += 1;
-                }
-                has[socket] += count;
-                None
-            })?;
+        let wait = match &self.marks {
+            Some(marks) => marks.next.saturating_duration_since(Instant::now()),
+            None => Duration::from_millis(100),
+        };
+        self.sockets.turn(wait, |socket, heard| {
+            if let Heard::Message(_) = heard {
+                has[socket] += 1;
+                reached[has[socket] as usize % RING] += 1;
+            }
+            None
+        })?;
         loop {
             let next = (self.complete + 1) as usize % RING;
             if self.reached[next] < self.has.len() {
@@ -117,65 +159,87 @@ impl Lane {
             }
             self.reached[next] = 0;
             self.complete += 1;
-            let took = self.since[next].elapsed().as_micros();
-            window
-                .latencies
-                .push(u32::try_from(took).unwrap_or(u32::MAX));
+            window.took(self.since[next].elapsed());
         }
     }
 }
 
 /// The workload `fanout`.
-pub(crate) fn run(options: &Fanout, cores: Cores) -> Outcome<Report> {
+pub(crate) fn run(options: &Fanout, cores: Cores) -> Outcome<Vec<Report>> {
     let receivers = options.receivers;
-    machine::allow_files(2 * receivers + 200)?;
-    let server = Server::group(receivers, &options.store, cores)?;
-    let conversation = server.said.first().and_then(|word| word.parse().ok());
-    let conversation = conversation.ok_or("the server did not say its conversation")?;
-    let paths: Vec<String> = (0..receivers)
-        .map(|member| format!("/ws/{member}"))
+    machine::allow_files((5 + options.peers.peers.len() as u64) * receivers + 200)?;
+    let store = options.keeps.store.as_ref();
+    let server = Server::host(Scene::Room, receivers, store, cores)?;
+    let (mut lanes, payload) = lanes(&server, options, cores)?;
+    let values = &options.outstanding;
+    let (rounds, time) = (
+        options.rounds.rounds,
+        Duration::from_secs(options.rounds.seconds),
+    );
+    let progress = Progress::new(values.len() * rounds as usize * lanes.len())?;
+    let mut reports = Vec::new();
+    for &outstanding in values {
+        let mut windows: Vec<Vec<Window>> = lanes.iter().map(|_| Vec::new()).collect();
+        for lane in &mut lanes {
+            lane.round(outstanding, WARM_UP)?;
+        }
+        for _ in 0..rounds {
+            for (lane, windows) in lanes.iter_mut().zip(&mut windows) {
+                progress.step(&format!("{outstanding} outstanding: {}", lane.name));
+                windows.push(lane.round(outstanding, time)?);
+            }
+        }
+        let (text, kept) = (options.bytes, server.kept());
+        let setting = format!(
+            "{receivers} receivers, {outstanding} outstanding, {text} bytes of text, {payload} on the wire, {kept}"
+        );
+        let mut report = Report::new("fanout", &setting);
+        let ours = windows.pop().unwrap_or_default();
+        let names = lanes.iter().map(|lane| lane.name);
+        report.rounds("deliveries", &ours, &names.zip(windows).collect::<Vec<_>>());
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+/// Floors and peers, the server last; and the bytes of a delivery.
+fn lanes(server: &Server, options: &Fanout, cores: Cores) -> Outcome<(Vec<Lane>, usize)> {
+    let &[(conversation, _)] = &server.groups()?[..] else {
+        return Err("the server did not say its one group".into());
+    };
+    let paths: Vec<String> = (0..options.receivers)
+        .map(|user| format!("/ws/{user}"))
         .collect();
-    let mut streams = ws::open(server.address, &paths)?;
+    let (address, native) = (server.address, true);
+    let mut streams = Door { address, native }.open(0, &paths)?;
     // One message before all others, to learn its length.
-    let post = ws::post(None, Some(conversation), options.bytes);
-    std::io::Write::write_all(&mut streams[0], &post)?;
-    let mut payload = 0;
+    let mut post = Post::native(conversation, 0, options.bytes)?;
+    std::io::Write::write_all(&mut streams[0], post.next())?;
+    let mut event = Vec::new();
     for stream in &mut streams {
-        payload = ws::next_text(stream)?.len();
+        event = Wire::Native.wait_for_message(stream)?;
     }
-    let outstanding = options.outstanding;
-    let mut chat = Lane::new(
-        Sockets::new(streams)?,
-        post.clone(),
-        outstanding,
-        server.pid,
-    );
-    let to = To::All;
-    let bare = Server::bare(&Bare { to, payload }, cores)?;
-    let streams = ws::open(bare.address, &vec!["/".to_owned(); paths.len()])?;
-    let mut floor = Lane::new(Sockets::new(streams)?, post, outstanding, bare.pid);
-    floor.round(WARM_UP)?;
-    chat.round(WARM_UP)?;
-    let time = Duration::from_secs(options.rounds.seconds);
-    let (mut floors, mut chats) = (Vec::new(), Vec::new());
-    for _ in 0..options.rounds.rounds {
-        floors.push(floor.round(time)?);
-        chats.push(chat.round(time)?);
+    let payload = event.len();
+    let head = place(&event).ok_or("an event is not as expected")?.seq;
+    let sockets = Sockets::new(Wire::Native, streams)?;
+    let mut chat = Lane::new("server", sockets, post, server.pid);
+    let (next, socket) = (Instant::now(), 0);
+    chat.marks = Some(Marks {
+        conversation,
+        head,
+        next,
+        socket,
+    });
+    let floors = [How::Coalesced, How::Each, How::Task];
+    let mut lanes = Vec::new();
+    for beside in beside::start(&floors, payload, &options.peers.peers, cores)? {
+        let sockets = beside.open(&vec![vec![0]; paths.len()])?;
+        let post = Post::to_room(beside.wire, 0, payload);
+        let pid = beside.server.pid;
+        let mut lane = Lane::new(beside.name, sockets, post, pid);
+        lane.beside = Some(beside);
+        lanes.push(lane);
     }
-    let (text, store) = (
-        options.bytes,
-        if server.folder.is_some() {
-            "SQLite"
-        } else {
-            "memory"
-        },
-    );
-    let setting = format!(
-        "{receivers} receivers, {outstanding} outstanding (strict loader), {text} bytes of text, {payload} on the wire, {store}"
-    );
-    let mut report = Report::new("fanout", &setting);
-    report.ratio = Some(ratio(&chats, &floors));
-    report.floor = Some(summary(&mut floors));
-    report.server = Some(summary(&mut chats));
-    Ok(report)
+    lanes.push(chat);
+    Ok((lanes, payload))
 }

@@ -3,49 +3,51 @@
 
 use std::time::{Duration, Instant};
 
-use crate::http::Account;
 use crate::machine::resident;
-use crate::options::{Bare, Cores, Idle, To};
+use crate::options::{Cores, How, Idle, Scene};
+use crate::progress::Progress;
 use crate::report::{Memory, Report};
 use crate::server::Server;
-use crate::sockets::Sockets;
-use crate::{Outcome, http, machine, ws};
+use crate::sockets::{Heard, Sockets};
+use crate::wire::{Post, Wire};
+use crate::ws::Door;
+use crate::{Outcome, machine, scene};
 
 /// Sockets that are open before anything is measured, so that what all share is there already.
 const FIRST: usize = 50;
 /// How long memory may take to settle, and messages to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages under way at once.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 256;
 
 /// The workload `idle`.
 pub(crate) fn run(options: &Idle, cores: Cores) -> Outcome<Report> {
-    let (sockets, users) = (
-        usize::try_from(options.sockets)?,
-        usize::try_from(options.users)?,
-    );
-    if sockets.div_ceil(users) > 20 {
-        let least = sockets.div_ceil(20);
-        return Err(
-            format!("a user has at most 20 connections: this needs --users {least}").into(),
-        );
-    }
+    let sockets = usize::try_from(options.sockets)?;
     machine::allow_files(options.sockets + 500)?;
+    let progress = Progress::new(4)?;
+    progress.step("floor: a tokio task for each");
     let floor = floor(sockets, cores)?;
-    let server = Server::chat(&options.which, sockets + 1, cores, true)?;
-    let accounts = http::accounts(server.address, users)?;
-    let path = |account: &Account| format!("/ws/{}", account.token);
-    let paths: Vec<String> = accounts.iter().map(path).cycle().take(sockets).collect();
-    let mut open = Sockets::new(ws::open(server.address, &paths[..FIRST])?)?;
+    progress.step("users and their conversations");
+    let server = Server::host(Scene::Homes, options.sockets, Some(&options.store), cores)?;
+    progress.step("sockets");
+    let paths: Vec<String> = (0..sockets).map(|user| format!("/ws/{user}")).collect();
+    let (address, native) = (server.address, true);
+    let door = Door { address, native };
+    let mut open = Sockets::new(Wire::Native, door.open(0, &paths[..FIRST])?)?;
     let before = settled(server.pid)?;
-    for stream in ws::open(server.address, &paths[FIRST..])? {
+    for stream in door.open(FIRST, &paths[FIRST..])? {
         open.add(stream)?;
     }
     let idle = settled(server.pid)?;
-    tell_each(&mut open, &accounts)?;
+    progress.step("a message for each");
+    tell_each(&mut open, &server)?;
     let used = settled(server.pid)?;
     let a_socket = |now: u64| now.saturating_sub(before) as f64 / (sockets - FIRST) as f64;
-    let mut report = Report::new("idle", &format!("{sockets} sockets of {users} users"));
+    let kept = server.kept();
+    let setting = format!(
+        "{sockets} sockets, each of a user with 15 direct conversations and 5 groups, {kept}"
+    );
+    let mut report = Report::new("idle", &setting);
     report.memory = Some(Memory {
         sockets: options.sockets,
         before,
@@ -58,14 +60,15 @@ pub(crate) fn run(options: &Idle, cores: Cores) -> Outcome<Report> {
     Ok(report)
 }
 
-/// The same with bare sockets.
+/// The same with a bare tokio task for each.
 fn floor(sockets: usize, cores: Cores) -> Outcome<f64> {
-    let (to, payload) = (To::All, 0);
-    let bare = Server::bare(&Bare { to, payload }, cores)?;
+    let bare = Server::bare(How::Task, 0, cores)?;
     let paths = vec!["/".to_owned(); sockets];
-    let _first = ws::open(bare.address, &paths[..FIRST])?;
+    let (address, native) = (bare.address, false);
+    let door = Door { address, native };
+    let _first = door.open(0, &paths[..FIRST])?;
     let before = settled(bare.pid)?;
-    let _others = ws::open(bare.address, &paths[FIRST..])?;
+    let _others = door.open(FIRST, &paths[FIRST..])?;
     let grown = settled(bare.pid)?.saturating_sub(before);
     Ok(grown as f64 / (sockets - FIRST) as f64)
 }
@@ -84,31 +87,33 @@ fn settled(pid: u32) -> Outcome<u64> {
     }
 }
 
-/// The first user writes to every other one, the second to the first: each socket gets at least one message.
-fn tell_each(open: &mut Sockets, accounts: &[Account]) -> Outcome<()> {
+/// The first member of each group writes into it: each socket gets at least one message.
+fn tell_each(open: &mut Sockets, server: &Server) -> Outcome<()> {
     let mut got = vec![0_u64; open.len()];
-    let mut until = |open: &mut Sockets, messages: u64| {
+    let groups = scene::groups(Scene::Homes, open.len());
+    let conversations = server.groups()?;
+    let (mut told, mut wanted) = (0, vec![0_u64; open.len()]);
+    for (members, (conversation, _)) in groups.iter().zip(conversations) {
+        open.send(
+            members[0],
+            Post::native(conversation, members[0], 128)?.next(),
+        )?;
+        members.iter().for_each(|member| wanted[*member] += 1);
+        told += 1;
+        if told % AT_ONCE != 0 && told != groups.len() {
+            continue;
+        }
         let began = Instant::now();
-        // Sockets are numbered as users were cycled through: 0 is one of the first user's.
-        while got[0] < messages || (messages + 1 >= accounts.len() as u64 && got.contains(&0)) {
-            open.turn(Duration::from_millis(100), |socket, count| {
-                got[socket] += count;
+        while got != wanted {
+            open.turn(Duration::from_millis(100), |socket, heard| {
+                got[socket] += u64::from(matches!(heard, Heard::Message(_)));
                 None
             })?;
             if began.elapsed() > PATIENCE {
-                let silent = got.iter().filter(|count| **count == 0).count();
-                return Err(format!("{silent} sockets got no message").into());
+                let late = got.iter().zip(&wanted).filter(|(got, wanted)| got < wanted);
+                return Err(format!("{} sockets miss a message", late.count()).into());
             }
         }
-        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
-    };
-    let mut told = 0;
-    for others in accounts[1..].chunks(AT_ONCE) {
-        for other in others {
-            open.send(0, &ws::post(Some(other.id), None, 128))?;
-        }
-        told += others.len() as u64;
-        until(open, told)?;
     }
     Ok(())
 }

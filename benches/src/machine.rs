@@ -1,5 +1,6 @@
 //! What the machine tells of processes and itself; all of it Linux's `/proc` (proc(5)).
 
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Instant;
 
 use crate::Outcome;
@@ -22,6 +23,17 @@ pub(crate) fn allow_files(count: u64) -> Outcome<()> {
 /// Asks a process to end; it may have ended by itself.
 pub(crate) fn terminate(pid: u32) {
     system::terminate(pid);
+}
+
+/// Connects from a loopback address of that number: each has ports of its own.
+pub(crate) fn connect(from: usize, to: SocketAddr) -> Outcome<TcpStream> {
+    if from == 0 {
+        return Ok(TcpStream::connect(to)?);
+    }
+    Ok(system::connect(
+        Ipv4Addr::new(127, 0, 0, u8::try_from(from + 1)?),
+        to,
+    )?)
 }
 
 /// CPU seconds of a process so far, all threads.
@@ -89,6 +101,8 @@ pub(crate) struct Cost {
     pub(crate) loader: f64,
     /// CPU of everybody else, as a part of the machine.
     pub(crate) others: f64,
+    /// Resident memory of the server at the end, in KiB.
+    pub(crate) resident: u64,
 }
 
 impl Meter {
@@ -113,12 +127,16 @@ impl Meter {
             server,
             loader: loader / seconds,
             others: others / (seconds * cores.max(1) as f64),
+            resident: resident(self.pid)?,
         })
     }
 }
 
 #[cfg(target_os = "linux")]
 mod system {
+    use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+    use rustix::net;
     use rustix::process::{Pid, Resource, Rlimit, Signal};
     use rustix::thread::CpuSet;
 
@@ -129,6 +147,13 @@ mod system {
         }
         cores.set(core);
         rustix::thread::sched_setaffinity(None, &cores).is_ok()
+    }
+
+    pub(super) fn connect(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
+        let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None)?;
+        net::bind(&socket, &SocketAddr::from((from, 0)))?;
+        net::connect(&socket, &to)?;
+        Ok(socket.into())
     }
 
     pub(super) fn allow_files(count: u64) -> bool {
@@ -155,8 +180,14 @@ mod system {
 /// Elsewhere it compiles, and stops at the first look into `/proc`.
 #[cfg(not(target_os = "linux"))]
 mod system {
+    use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
     pub(super) fn pin(_: usize) -> bool {
         false
+    }
+
+    pub(super) fn connect(_: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
+        TcpStream::connect(to)
     }
 
     pub(super) fn allow_files(_: u64) -> bool {

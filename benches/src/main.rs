@@ -2,7 +2,7 @@
 //! that is synced. Ratios travel between machines, absolute figures do not.
 //!
 //! ```text
-//! cargo build --release -p chat-server && cargo run --release -p chat-bench -- pairs
+//! cargo build --release -p chat-server && cargo run --release -p chat-bench -- fanout
 //! ```
 //!
 //! The server runs on one core, the load comes from another. Rounds of floor and server alternate, so that what else the
@@ -15,19 +15,27 @@
 )]
 
 mod bare;
+mod beside;
 mod disk;
 mod fanout;
-mod group;
+mod host;
 mod http;
 mod idle;
 mod machine;
+mod mixed;
 mod options;
 mod pairs;
+mod progress;
 mod report;
+mod scene;
 mod server;
 mod sockets;
+mod storm;
 mod table;
+mod tasks;
+mod town;
 mod window;
+mod wire;
 mod ws;
 
 use std::process::ExitCode;
@@ -41,21 +49,24 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let report = match &options.workload {
-        Workload::Pairs(pairs) => pairs::run(pairs, options.cores),
-        Workload::Fsync(fsync) => disk::run(fsync),
-        Workload::Idle(idle) => idle::run(idle, options.cores),
-        Workload::Fanout(fanout) => fanout::run(fanout, options.cores),
+    let cores = options.cores;
+    let reports = match &options.workload {
+        Workload::Fanout(fanout) => fanout::run(fanout, cores),
+        Workload::Pairs(pairs) => pairs::run(pairs, cores).map(|one| vec![one]),
+        Workload::Idle(idle) => idle::run(idle, cores).map(|one| vec![one]),
+        Workload::Mixed(mixed) => mixed::run(mixed, cores).map(|one| vec![one]),
+        Workload::Storm(storm) => storm::run(storm, cores).map(|one| vec![one]),
+        Workload::Fsync(fsync) => disk::run(fsync).map(|one| vec![one]),
         Workload::Table(table) => return ended(table::print(table)),
         // Children of this program itself.
         Workload::Bare(bare) => return ended(bare::serve(bare)),
-        Workload::Group(group) => return ended(group::serve(group)),
+        Workload::Host(host) => return ended(host::serve(host)),
     };
-    ended(report.and_then(|report| {
+    ended(reports.and_then(|reports| {
         if options.json {
-            println!("{}", serde_json::to_string_pretty(&report)?);
+            println!("{}", serde_json::to_string_pretty(&reports)?);
         } else {
-            println!("{report}");
+            reports.iter().for_each(|report| println!("{report}"));
         }
         Ok(())
     }))

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::disk::{Floor, GROUP};
-use crate::window::Summary;
+use crate::window::{Summary, Window, ratio, summary};
 
 /// Above this, the loader or others had too much of a part in the figures.
 const BUSY_LOADER: f64 = 0.95;
@@ -16,19 +16,27 @@ const BUSY_OTHERS: f64 = 0.10;
 pub(crate) struct Report {
     workload: &'static str,
     setting: String,
-    /// Bare sockets, moving the same bytes in the same run.
+    /// What the figures count.
+    unit: &'static str,
+    /// Bare sockets that move the same bytes in the same run, then peers.
+    beside: Vec<Beside>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) floor: Option<Summary>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) server: Option<Summary>,
-    /// The server's rate ÷ the floor's, each round beside its own floor.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ratio: Option<f64>,
+    server: Option<Summary>,
     /// The disk, in the same run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disk: Option<Floor>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) memory: Option<Memory>,
+}
+
+/// What the server is set beside.
+#[derive(Debug, Serialize)]
+struct Beside {
+    name: &'static str,
+    #[serde(flatten)]
+    summary: Summary,
+    /// The server's rate ÷ this one's, each round beside its own.
+    ratio: f64,
 }
 
 /// Resident memory of the server, in KiB.
@@ -52,43 +60,72 @@ impl Report {
         Self {
             workload,
             setting: setting.to_string(),
-            floor: None,
+            unit: "",
+            beside: Vec::new(),
             server: None,
-            ratio: None,
             disk: None,
             memory: None,
         }
+    }
+
+    /// The server's rounds, each beside the same round of floors and peers.
+    pub(crate) fn rounds(
+        &mut self,
+        unit: &'static str,
+        server: &[Window],
+        beside: &[(&'static str, Vec<Window>)],
+    ) {
+        self.unit = unit;
+        self.server = Some(summary(server));
+        self.beside = beside
+            .iter()
+            .map(|(name, windows)| Beside {
+                name,
+                summary: summary(windows),
+                ratio: ratio(server, windows),
+            })
+            .collect();
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.workload, self.setting)?;
+        let rows = || {
+            let beside = self.beside.iter().map(|row| (row.name, &row.summary));
+            beside.chain(self.server.as_ref().map(|row| ("server", row)))
+        };
         if self.server.is_some() {
             writeln!(
                 f,
-                "{:8} {:>9} {:>19} {:>8} {:>7} {:>7} {:>8} {:>6} {:>7} {:>7} {:>7}",
+                "{:14} {:>11} {:>19} {:>8} {:>7} {:>7} {:>8} {:>8} {:>6} {:>7} {:>7} {:>7} {:>8}",
                 "",
-                "rate/s",
+                format!("{}/s", self.unit),
                 "(rounds)",
                 "CPU s/M",
                 "p50 us",
                 "p99 us",
                 "p99.9 us",
+                "max us",
                 "f/read",
                 "server",
                 "loader",
-                "others"
+                "others",
+                "RSS MiB"
             )?;
         }
-        for (name, row) in [("floor", &self.floor), ("server", &self.server)] {
-            if let Some(row) = row {
-                line(f, name, row)?;
-            }
+        for (name, row) in rows() {
+            line(f, name, row)?;
         }
-        if let (Some(floor), Some(server), Some(ratio)) = (&self.floor, &self.server, self.ratio) {
-            let cpu = server.cpu_a_million / floor.cpu_a_million;
-            writeln!(f, "server / floor: rate {ratio:.3}, CPU {cpu:.2}")?;
+        if let Some(server) = &self.server {
+            for row in &self.beside {
+                let cpu = server.cpu_a_million / row.summary.cpu_a_million;
+                writeln!(
+                    f,
+                    "server / {}: rate {:.3}, CPU {cpu:.2}",
+                    row.name, row.ratio
+                )?;
+            }
         }
         if let Some(disk) = &self.disk {
             writeln!(f, "{disk}")?;
@@ -119,18 +156,18 @@ impl fmt::Display for Report {
                 "a socket: {idle_a_socket:.2} KiB idle, {used_a_socket:.2} KiB after a message (floor {floor_a_socket:.2})"
             )?;
         }
-        for row in [&self.floor, &self.server].into_iter().flatten() {
+        for (name, row) in rows() {
             if row.loader_busy > BUSY_LOADER {
                 writeln!(
                     f,
-                    "note: the loader was busy all the time: it is part of what was measured"
+                    "note: with {name} the loader was busy all the time: it is part of what was measured"
                 )?;
             }
             if row.others_busy > BUSY_OTHERS {
                 let others = row.others_busy * 100.0;
                 writeln!(
                     f,
-                    "note: others used {others:.0} % of the machine meanwhile"
+                    "note: beside {name} others used {others:.0} % of the machine"
                 )?;
             }
         }
@@ -143,15 +180,17 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, row: &Summary) -> fmt::Result {
     let percent = |part: f64| format!("{:.0} %", part * 100.0);
     writeln!(
         f,
-        "{name:8} {:>9.0} {rounds:>19} {:>8.2} {:>7.0} {:>7.0} {:>8.0} {:>6.1} {:>7} {:>7} {:>7}",
+        "{name:14} {:>11.0} {rounds:>19} {:>8.2} {:>7.0} {:>7.0} {:>8.0} {:>8.0} {:>6.1} {:>7} {:>7} {:>7} {:>8.0}",
         row.rate,
         row.cpu_a_million,
         row.p50,
         row.p99,
         row.p999,
+        row.longest,
         row.frames_a_read,
         percent(row.server_busy),
         percent(row.loader_busy),
         percent(row.others_busy),
+        row.resident / 1024.0,
     )
 }

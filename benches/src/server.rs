@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::http::Client;
-use crate::options::{Bare, Cores, Store, To, Which};
+use crate::options::{Cores, How, Scene, Store, Which};
 use crate::{Outcome, machine};
 
 /// How long a server may take to be ready, and to end.
@@ -28,15 +28,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// The chat server of a workload, with room for so many connections.
-    ///
-    /// `tight`: memory goes back to the system at once when large blocks are freed, so that what password hashing used is
-    /// not taken for room by the sockets that come later (glibc's mallopt(3), `M_MMAP_THRESHOLD`).
-    pub(crate) fn chat(
-        which: &Which,
-        connections: usize,
-        cores: Cores,
-        tight: bool,
-    ) -> Outcome<Self> {
+    pub(crate) fn chat(which: &Which, connections: usize, cores: Cores) -> Outcome<Self> {
         if let (Some(address), Some(pid)) = (which.address, which.pid) {
             machine::pin(cores.loader_core);
             machine::cpu(pid)?;
@@ -60,17 +52,8 @@ impl Server {
             )
             .into());
         }
-        let (mut store, mut made) = (which.store.clone(), None);
-        if store.is_none() {
-            let folder = tempfile::Builder::new()
-                .prefix("chat-bench-")
-                .tempdir_in(".")?;
-            store = Some(Store::Sqlite(folder.path().join("chat.db")));
-            made = Some(folder);
-        }
-        let store = store.unwrap_or(Store::Memory);
-        // Free now; if somebody else takes it first, the server says so and ends.
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let (store, made) = kept(which.store.as_ref())?;
+        let address = free()?;
         let room = connections + 100;
         let mut command = Command::new(program);
         command
@@ -81,9 +64,6 @@ impl Server {
             .args(["--no-rate-limits", "--log", "warn"])
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        if tight {
-            command.env("MALLOC_MMAP_THRESHOLD_", "131072");
-        }
         let child = spawn(&mut command, cores)?;
         let mut server = Self {
             address,
@@ -98,18 +78,77 @@ impl Server {
     }
 
     /// A floor of bare sockets.
-    pub(crate) fn bare(options: &Bare, cores: Cores) -> Outcome<Self> {
-        let (to, payload) = (To::word(options.to), options.payload.to_string());
-        Self::own(&["bare", "--to", to, "--payload", &payload], cores)
+    pub(crate) fn bare(how: How, payload: usize, cores: Cores) -> Outcome<Self> {
+        let payload = payload.to_string();
+        Self::own(&["bare", "--how", how.word(), "--payload", &payload], cores)
     }
 
-    /// A chat with one group, which says its conversation's id.
-    pub(crate) fn group(members: u64, store: &Store, cores: Cores) -> Outcome<Self> {
-        let (members, place) = (members.to_string(), store.to_string());
-        let arguments = ["group", "--members", &members, "--store", &place];
+    /// A chat of this program's own, which says the conversation of each group with the head of its log.
+    pub(crate) fn host(
+        scene: Scene,
+        users: u64,
+        store: Option<&Store>,
+        cores: Cores,
+    ) -> Outcome<Self> {
+        let (store, made) = kept(store)?;
+        let (users, place) = (users.to_string(), store.to_string());
+        let scene = ["--scene", scene.word()];
+        let arguments = [
+            "host", scene[0], scene[1], "--users", &users, "--store", &place,
+        ];
         let mut server = Self::own(&arguments, cores)?;
-        server.folder = folder(store);
+        server.folder = folder(&store);
+        server._made = made;
         server.until_ready()?;
+        Ok(server)
+    }
+
+    /// Where it keeps its data, in a word.
+    pub(crate) fn kept(&self) -> &'static str {
+        match (&self.folder, &self.child) {
+            (Some(_), _) => "SQLite",
+            (None, Some(_)) => "memory",
+            (None, None) => "a store of its own",
+        }
+    }
+
+    /// The conversation of each group and the head of its log as the server began.
+    pub(crate) fn groups(&self) -> Outcome<Vec<(u64, u64)>> {
+        let read = |said: &String| {
+            let (conversation, seq) = said.split_once(':')?;
+            Some((conversation.parse().ok()?, seq.parse().ok()?))
+        };
+        let groups: Option<_> = self.said.iter().map(read).collect();
+        groups.ok_or_else(|| "the server did not say its groups".into())
+    }
+
+    /// Somebody else's server, which listens there when it is ready.
+    pub(crate) fn program(
+        command: &mut Command,
+        address: SocketAddr,
+        cores: Cores,
+    ) -> Outcome<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let child = spawn(command, cores)?;
+        let mut server = Self {
+            address,
+            pid: child.id(),
+            folder: None,
+            said: Vec::new(),
+            child: Some(child),
+            _made: None,
+        };
+        let began = Instant::now();
+        while std::net::TcpStream::connect(address).is_err() {
+            let ended = match &mut server.child {
+                Some(child) => child.try_wait()?.is_some(),
+                None => true,
+            };
+            if ended || began.elapsed() > PATIENCE {
+                return Err(server.ended());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         Ok(server)
     }
 
@@ -179,6 +218,21 @@ impl Drop for Server {
         let _ = child.kill();
         let _ = child.wait();
     }
+}
+
+/// An address that is free now; if somebody else takes it first, the server says so and ends.
+pub(crate) fn free() -> Outcome<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Where data is kept: there, or in a new folder.
+fn kept(store: Option<&Store>) -> Outcome<(Store, Option<tempfile::TempDir>)> {
+    if let Some(store) = store {
+        return Ok((store.clone(), None));
+    }
+    let mut folder = tempfile::Builder::new();
+    let folder = folder.prefix("chat-bench-").tempdir_in(".")?;
+    Ok((Store::Sqlite(folder.path().join("chat.db")), Some(folder)))
 }
 
 /// Starts a child on the server's core, and goes back to the loader's: a child runs where its parent ran as it began.

@@ -7,17 +7,28 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::Outcome;
+use crate::wire::{Said, Wire};
 use crate::ws::{self, Scanner};
 
 /// Bytes read at once.
 const READ: usize = 64 << 10;
 /// Sockets that are looked after in one turn.
 const EVENTS: usize = 1024;
-/// How an error frame begins.
-const ERROR: &[u8] = br#"{"type":"error""#;
+
+/// What happened on a socket.
+#[derive(Debug)]
+pub(crate) enum Heard<'a> {
+    /// The handshake was answered.
+    Open,
+    /// A message came.
+    Message(&'a [u8]),
+    /// Another frame of the native protocol.
+    Other(&'a [u8]),
+}
 
 /// Open sockets to one server.
 pub(crate) struct Sockets {
+    wire: Wire,
     poll: Poll,
     events: Events,
     all: Vec<Socket>,
@@ -29,13 +40,16 @@ pub(crate) struct Sockets {
 }
 
 struct Socket {
-    stream: mio::net::TcpStream,
+    /// `None`: hung up, for now.
+    stream: Option<mio::net::TcpStream>,
     scanner: Scanner,
+    is_open: bool,
 }
 
 impl Sockets {
-    pub(crate) fn new(streams: Vec<TcpStream>) -> Outcome<Self> {
+    pub(crate) fn new(wire: Wire, streams: Vec<TcpStream>) -> Outcome<Self> {
         let mut sockets = Self {
+            wire,
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
             all: Vec::with_capacity(streams.len()),
@@ -49,17 +63,41 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// Adds one; it gets the next number.
+    /// Adds one that is open; it gets the next number.
     pub(crate) fn add(&mut self, stream: TcpStream) -> Outcome<()> {
+        let number = self.all.len();
+        let stream = Some(self.register(number, stream)?);
+        self.all.push(Socket {
+            stream,
+            scanner: Scanner::default(),
+            is_open: true,
+        });
+        Ok(())
+    }
+
+    /// Puts a stream in the place of another, its handshake sent and not yet answered.
+    pub(crate) fn replace(&mut self, socket: usize, stream: TcpStream) -> Outcome<()> {
+        let stream = Some(self.register(socket, stream)?);
+        self.all[socket] = Socket {
+            stream,
+            scanner: Scanner::default(),
+            is_open: false,
+        };
+        Ok(())
+    }
+
+    /// Hangs up without a word, as a network does.
+    pub(crate) fn hang_up(&mut self, socket: usize) {
+        self.all[socket].stream = None;
+    }
+
+    fn register(&self, number: usize, stream: TcpStream) -> Outcome<mio::net::TcpStream> {
         stream.set_nonblocking(true)?;
         let mut stream = mio::net::TcpStream::from_std(stream);
-        let token = Token(self.all.len());
         self.poll
             .registry()
-            .register(&mut stream, token, Interest::READABLE)?;
-        let scanner = Scanner::default();
-        self.all.push(Socket { stream, scanner });
-        Ok(())
+            .register(&mut stream, Token(number), Interest::READABLE)?;
+        Ok(stream)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -68,15 +106,18 @@ impl Sockets {
 
     /// Sends whole frames on a socket. There is little under way at any time, so they fit into its buffer.
     pub(crate) fn send(&mut self, socket: usize, frames: &[u8]) -> Outcome<()> {
-        send(&mut self.all[socket].stream, frames)
+        match &mut self.all[socket].stream {
+            Some(stream) => send(stream, frames),
+            None => Ok(()),
+        }
     }
 
-    /// Waits until something arrives, at most so long, and takes it in. `on` is told which socket got how many messages, and
-    /// gives what to send there at once.
+    /// Waits until something arrives, at most so long, and takes it in. `on` is told what happened on which socket, and gives
+    /// what to send there at once.
     pub(crate) fn turn<'f>(
         &mut self,
         wait: Duration,
-        mut on: impl FnMut(usize, u64) -> Option<&'f [u8]>,
+        mut on: impl FnMut(usize, Heard<'_>) -> Option<&'f [u8]>,
     ) -> Outcome<()> {
         if let Err(error) = self.poll.poll(&mut self.events, Some(wait)) {
             if error.kind() == std::io::ErrorKind::Interrupted {
@@ -87,43 +128,54 @@ impl Sockets {
         for event in &self.events {
             let Token(number) = event.token();
             let socket = &mut self.all[number];
-            let mut got = 0;
+            let Some(stream) = &mut socket.stream else {
+                continue;
+            };
             loop {
-                let read = match socket.stream.read(&mut self.space) {
+                let read = match stream.read(&mut self.space) {
                     Ok(0) => return Err("the server hung up on a socket".into()),
                     Ok(read) => read,
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                     Err(error) => return Err(error.into()),
                 };
                 self.reads += 1;
-                let stream = &mut socket.stream;
-                socket.scanner.feed(&self.space[..read], |frame| {
-                    match frame.op {
-                        ws::TEXT if frame.payload.starts_with(ERROR) => {
-                            let text = String::from_utf8_lossy(frame.payload);
-                            return Err(format!("the server refused a message: {text}").into());
-                        }
-                        ws::TEXT => got += 1,
-                        ws::PING => send(stream, &ws::frame(ws::PONG, frame.payload, true))?,
-                        ws::CLOSE => return Err(ws::closed(frame.payload).into()),
-                        _ => {}
+                let (wire, messages, is_open) =
+                    (self.wire, &mut self.messages, &mut socket.is_open);
+                socket.scanner.feed(&self.space[..read], |bytes| {
+                    if !*is_open {
+                        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+                        let Some(end) = end else { return Ok(None) };
+                        ws::is_open(&bytes[..end])?;
+                        *is_open = true;
+                        answer(stream, on(number, Heard::Open))?;
+                        return Ok(Some(end + 4));
                     }
-                    Ok(())
+                    let Some((said, length)) = wire.first(bytes)? else {
+                        return Ok(None);
+                    };
+                    match said {
+                        Said::Message(message) => {
+                            *messages += 1;
+                            answer(stream, on(number, Heard::Message(message)))?;
+                        }
+                        Said::Other(frame) => answer(stream, on(number, Heard::Other(frame)))?,
+                        Said::Ping(pong) => send(stream, &pong)?,
+                        Said::Nothing => {}
+                    }
+                    Ok(Some(length))
                 })?;
                 // Less than there was room for: there is no more, and what comes later is told anew.
                 if read < READ {
                     break;
                 }
             }
-            self.messages += got;
-            if got > 0
-                && let Some(frames) = on(number, got)
-            {
-                send(&mut socket.stream, frames)?;
-            }
         }
         Ok(())
     }
+}
+
+fn answer(stream: &mut mio::net::TcpStream, frames: Option<&[u8]>) -> Outcome<()> {
+    frames.map_or(Ok(()), |frames| send(stream, frames))
 }
 
 fn send(stream: &mut mio::net::TcpStream, frames: &[u8]) -> Outcome<()> {

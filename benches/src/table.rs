@@ -44,7 +44,7 @@ fn row(options: &Table, store: &str, name: &str) -> Option<String> {
         });
         row += &format!(" {} |", cell(shown));
     }
-    for page in ["history", "inbox"] {
+    for page in ["history", "inbox", "search"] {
         let time = median(criterion, &["page", page, store]);
         row += &format!(
             " {} |",
@@ -62,8 +62,8 @@ pub(crate) fn print(options: &Table) -> Outcome<()> {
         let plural = if writers == 1 { "" } else { "s" };
         head += &format!(" {writers} writer{plural} |");
     }
-    head += " page of 50 | inbox page | disk, memory for 1 M messages |";
-    println!("{head}\n|---|---|---|---|---|---|---|---|");
+    head += " page of 50 | inbox page | search | disk, memory for 1 M messages |";
+    println!("{head}\n|---|---|---|---|---|---|---|---|---|");
     for store in STORES {
         let floor = format!("disk beside {store}");
         let raw = format!("raw append + `fdatasync`, beside {store}");

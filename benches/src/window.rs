@@ -1,39 +1,48 @@
 //! Rounds of measuring, and what they come to.
 
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::Outcome;
 use crate::machine::Cost;
 
 /// One round.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Window {
-    /// How many: messages of `pairs`, deliveries of `fanout`.
+    /// How many: messages of `pairs`, deliveries of `fanout` and `mixed`, sockets of `storm`.
     pub(crate) count: u64,
     /// What it cost.
     pub(crate) cost: Cost,
-    /// Microseconds each message took, in no order.
-    pub(crate) latencies: Vec<u32>,
+    /// Microseconds each took.
+    pub(crate) latencies: Histogram<u64>,
     /// Frames that the loader's reads found at once, on average.
     pub(crate) frames_a_read: f64,
 }
 
 impl Window {
+    pub(crate) fn new() -> Outcome<Self> {
+        Ok(Self {
+            count: 0,
+            cost: Cost::default(),
+            // Up to a minute, to three digits.
+            latencies: Histogram::new_with_max(60_000_000, 3)?,
+            frames_a_read: 0.0,
+        })
+    }
+
+    pub(crate) fn took(&mut self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.latencies.saturating_record(micros);
+    }
+
     pub(crate) fn rate(&self) -> f64 {
         self.count as f64 / self.cost.seconds.max(f64::MIN_POSITIVE)
     }
 
     fn cpu_a_million(&self) -> f64 {
         self.cost.server / self.count.max(1) as f64 * 1e6
-    }
-
-    /// A percentile of the latencies, in microseconds.
-    fn percentile(&mut self, percent: f64) -> f64 {
-        if self.latencies.is_empty() {
-            return 0.0;
-        }
-        let last = self.latencies.len() - 1;
-        let at = (last as f64 * percent / 100.0).round() as usize;
-        f64::from(*self.latencies.select_nth_unstable(at.min(last)).1)
     }
 }
 
@@ -52,8 +61,10 @@ pub(crate) struct Summary {
     pub(crate) p50: f64,
     /// … 99 of 100, …
     pub(crate) p99: f64,
-    /// … 999 of 1,000.
+    /// … 999 of 1,000 …
     pub(crate) p999: f64,
+    /// … and all: the longest stall.
+    pub(crate) longest: f64,
     /// Frames that a read of the loader found.
     pub(crate) frames_a_read: f64,
     /// The server's own use of its core, 0 to 1 (more where it is not pinned).
@@ -62,24 +73,29 @@ pub(crate) struct Summary {
     pub(crate) loader_busy: f64,
     /// Everybody else's use of the whole machine. Far from 0, others are what was measured.
     pub(crate) others_busy: f64,
+    /// The server's resident memory at the end of a round, in KiB.
+    pub(crate) resident: f64,
 }
 
 /// The rounds of one server in short.
-pub(crate) fn summary(windows: &mut [Window]) -> Summary {
-    let rates: Vec<f64> = windows.iter().map(Window::rate).collect();
-    let mut of = |figure: &dyn Fn(&mut Window) -> f64| median(windows.iter_mut().map(figure));
+pub(crate) fn summary(windows: &[Window]) -> Summary {
+    let of = |figure: &dyn Fn(&Window) -> f64| median(windows.iter().map(figure));
+    let percentile = |part: f64| of(&|window| window.latencies.value_at_quantile(part) as f64);
+    let rates = || windows.iter().map(Window::rate);
     Summary {
-        rate: of(&|window| window.rate()),
-        lowest: rates.iter().copied().fold(f64::INFINITY, f64::min),
-        highest: rates.iter().copied().fold(0.0, f64::max),
-        cpu_a_million: of(&|window| window.cpu_a_million()),
-        p50: of(&|window| window.percentile(50.0)),
-        p99: of(&|window| window.percentile(99.0)),
-        p999: of(&|window| window.percentile(99.9)),
+        rate: of(&Window::rate),
+        lowest: rates().fold(f64::INFINITY, f64::min),
+        highest: rates().fold(0.0, f64::max),
+        cpu_a_million: of(&Window::cpu_a_million),
+        p50: percentile(0.5),
+        p99: percentile(0.99),
+        p999: percentile(0.999),
+        longest: percentile(1.0),
         frames_a_read: of(&|window| window.frames_a_read),
         server_busy: of(&|window| window.cost.server / window.cost.seconds),
         loader_busy: of(&|window| window.cost.loader),
         others_busy: of(&|window| window.cost.others),
+        resident: of(&|window| window.cost.resident as f64),
     }
 }
 
@@ -109,26 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_of_all_latencies() {
-        let mut window = Window {
-            latencies: (0..=1000).rev().collect(),
-            ..Window::default()
-        };
-        assert_eq!(window.percentile(50.0), 500.0);
-        assert_eq!(window.percentile(99.9), 999.0);
-        assert_eq!(window.percentile(0.0), 0.0);
-        assert_eq!(Window::default().percentile(99.0), 0.0);
-    }
-
-    #[test]
     fn rounds_are_compared_with_their_own_floor() {
-        let window = |count| Window {
-            count,
-            cost: Cost {
-                seconds: 1.0,
-                ..Cost::default()
-            },
-            ..Window::default()
+        let window = |count| {
+            let mut window = Window::new().unwrap();
+            window.count = count;
+            window.cost.seconds = 1.0;
+            window
         };
         // The machine was slow in the second round, for both.
         let (ours, floor) = (

@@ -4,17 +4,18 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use serde_json::json;
-
-use crate::Outcome;
+use crate::{Outcome, machine};
 
 pub(crate) const TEXT: u8 = 1;
 pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
 
-/// What clients mask with; the protocol wants a random one, against proxies that are not there.
-const MASK: [u8; 4] = [0x5a, 0x17, 0xc3, 0x2e];
+/// What clients mask with. The protocol wants a random one, against proxies that are not there; this one lets a prepared frame
+/// be changed where it stands, and costs the server the same.
+const MASK: [u8; 4] = [0; 4];
+/// Sockets of one source address: the system has some 28,000 ports for each.
+const PORTS: usize = 20_000;
 /// Handshakes under way at once.
 const AT_ONCE: usize = 50;
 /// How long a handshake or a single frame may take.
@@ -94,13 +95,6 @@ pub(crate) fn frame(op: u8, payload: &[u8], mask: bool) -> Vec<u8> {
     frame
 }
 
-/// The client's frame that posts a text, of so many bytes.
-pub(crate) fn post(to: Option<u64>, conversation: Option<u64>, bytes: u64) -> Vec<u8> {
-    let text: String = ('a'..='z').cycle().take(bytes as usize).collect();
-    let body = json!({ "to": to, "conversation_id": conversation, "content": text });
-    frame(TEXT, body.to_string().as_bytes(), true)
-}
-
 /// Finds whole frames in what arrives.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
@@ -109,11 +103,12 @@ pub(crate) struct Scanner {
 }
 
 impl Scanner {
-    /// Hands each frame that is whole now to `on`.
+    /// Hands what is there to `first`, again and again: it takes the first whole thing and tells its length, or `None` as long
+    /// as there is none.
     pub(crate) fn feed(
         &mut self,
         bytes: &[u8],
-        mut on: impl FnMut(Frame<'_>) -> Outcome<()>,
+        mut first: impl FnMut(&[u8]) -> Outcome<Option<usize>>,
     ) -> Outcome<()> {
         let joined;
         let mut rest = if self.partial.is_empty() {
@@ -123,8 +118,7 @@ impl Scanner {
             joined = std::mem::take(&mut self.partial);
             &joined
         };
-        while let Some((frame, length)) = first_frame(rest)? {
-            on(frame)?;
+        while let Some(length) = first(rest)? {
             rest = &rest[length..];
         }
         if !rest.is_empty() {
@@ -134,35 +128,58 @@ impl Scanner {
     }
 }
 
-/// Opens a socket for each path, in order. They are blocking, with a timeout.
-pub(crate) fn open(address: SocketAddr, paths: &[String]) -> Outcome<Vec<TcpStream>> {
-    let mut open = Vec::with_capacity(paths.len());
-    for paths in paths.chunks(AT_ONCE) {
-        let began = open.len();
-        for path in paths {
-            let mut stream = TcpStream::connect(address)?;
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            let request = format!(
-                "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-                 sec-websocket-version: 13\r\nsec-websocket-key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n"
-            );
-            stream.write_all(request.as_bytes())?;
-            open.push(stream);
-        }
-        for stream in &mut open[began..] {
-            let answer = head(stream)?;
-            if !answer.starts_with(b"HTTP/1.1 101") {
-                let line = answer
-                    .split(|byte| *byte == b'\r')
-                    .next()
-                    .unwrap_or_default();
-                let line = String::from_utf8_lossy(line);
-                return Err(format!("a socket was not opened: {line}").into());
+/// A server's address, and what is asked for there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    /// The native protocol, and not the basic profile.
+    pub(crate) native: bool,
+}
+
+impl Door {
+    /// Connects the socket of that number and sends its handshake. It is blocking, with a timeout.
+    pub(crate) fn knock(&self, number: usize, path: &str) -> Outcome<TcpStream> {
+        let address = self.address;
+        let mut stream = machine::connect(number / PORTS, address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let protocol = if self.native {
+            "sec-websocket-protocol: chat.v1\r\n"
+        } else {
+            ""
+        };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n{protocol}\
+             sec-websocket-version: 13\r\nsec-websocket-key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes())?;
+        Ok(stream)
+    }
+
+    /// Opens a socket for each path, in order; the first one has that number.
+    pub(crate) fn open(&self, first: usize, paths: &[String]) -> Outcome<Vec<TcpStream>> {
+        let mut open = Vec::with_capacity(paths.len());
+        for paths in paths.chunks(AT_ONCE) {
+            let began = open.len();
+            for path in paths {
+                open.push(self.knock(first + open.len(), path)?);
+            }
+            for stream in &mut open[began..] {
+                is_open(&head(stream)?)?;
             }
         }
+        Ok(open)
     }
-    Ok(open)
+}
+
+/// Whether this answers a handshake as it should be.
+pub(crate) fn is_open(head: &[u8]) -> Outcome<()> {
+    if head.starts_with(b"HTTP/1.1 101") {
+        return Ok(());
+    }
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    Err(format!("a socket was not opened: {line}").into())
 }
 
 /// Reads up to the empty line and nothing beyond: there the frames begin.
@@ -182,29 +199,6 @@ pub(crate) fn head(stream: &mut TcpStream) -> Outcome<Vec<u8>> {
             head.truncate(before + wanted);
             return Ok(head);
         }
-    }
-}
-
-/// Waits for the next text frame of a blocking socket.
-pub(crate) fn next_text(stream: &mut TcpStream) -> Outcome<Vec<u8>> {
-    let mut bytes = Vec::new();
-    loop {
-        if let Some((frame, length)) = first_frame(&bytes)? {
-            if frame.op == TEXT {
-                return Ok(frame.payload.to_vec());
-            }
-            if frame.op == CLOSE {
-                return Err(closed(frame.payload).into());
-            }
-            bytes.drain(..length);
-            continue;
-        }
-        // Byte by byte: what is behind the frame belongs to whoever reads next.
-        let mut one = [0];
-        if stream.read(&mut one)? == 0 {
-            return Err("the server hung up".into());
-        }
-        bytes.push(one[0]);
     }
 }
 
@@ -236,34 +230,17 @@ mod tests {
         for width in [1, 2, 3, 7, 130, 4096, stream.len()] {
             let (mut scanner, mut found) = (Scanner::default(), Vec::new());
             for bytes in stream.chunks(width) {
-                let on = |frame: Frame<'_>| {
-                    found.push(frame.payload.to_vec());
-                    Ok(())
+                let first = |bytes: &[u8]| {
+                    let frame = first_frame(bytes)?;
+                    Ok(frame.map(|(frame, length)| {
+                        found.push(frame.payload.to_vec());
+                        length
+                    }))
                 };
-                scanner.feed(bytes, on).unwrap();
+                scanner.feed(bytes, first).unwrap();
             }
             assert_eq!(found, sent, "in pieces of {width}");
         }
-    }
-
-    #[test]
-    fn a_masked_frame_is_what_was_sent() {
-        let sent = post(Some(7), None, 300);
-        let (found, length) = first_frame(&sent).unwrap().unwrap();
-        assert_eq!(length, sent.len());
-        let mask = found.mask.unwrap();
-        let plain: Vec<u8> = found
-            .payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask)
-            .collect();
-        let body: serde_json::Value = serde_json::from_slice(&plain).unwrap();
-        assert_eq!(
-            (body["to"].as_u64(), body["conversation_id"].as_u64()),
-            (Some(7), None)
-        );
-        assert_eq!(body["content"].as_str().map(str::len), Some(300));
     }
 
     #[test]

@@ -14,6 +14,11 @@ use crate::place::{Opened, Place};
 pub(crate) const TEXT: &str = "The quick brown fox jumps over the lazy dog, again and again, \
     until the message has the size that all measure with: 128 bytes...";
 
+/// Different words of the filled store's messages, one in each.
+pub(crate) const WORDS: u64 = 5_000;
+/// Entries that the index takes at once.
+const INDEXED: usize = 1_000;
+
 /// Conversations of the user who reads.
 const CONVERSATIONS: u64 = 1_000;
 /// Messages a group.
@@ -61,6 +66,10 @@ pub(crate) async fn fill(place: &Place, opened: &Opened) -> Outcome<Filled> {
         Ok(number) => number.parse()?,
         Err(_) => 1_000_000_u64,
     };
+    let least = CONVERSATIONS * crate::PAGE as u64;
+    if wanted < least {
+        return Err(format!("CHAT_BENCH_MESSAGES: pages are full with at least {least}").into());
+    }
     let store = opened.store();
     let before = opened.resident()?;
     let named = |number: u64| {
@@ -104,11 +113,22 @@ pub(crate) async fn fill(place: &Place, opened: &Opened) -> Outcome<Filled> {
             } else {
                 users[at + 1]
             };
-            Write::post(author, Target::Conversation(conversations[at]), TEXT)
+            let text = format!("{} word{}", &TEXT[..100], number % WORDS);
+            Write::post(author, Target::Conversation(conversations[at]), text)
         };
         commit(&store, (next..until).map(post).collect()).await?;
         next = until;
         bar.set_position(next);
+    }
+    if let Some(search) = store.search() {
+        bar.set_message(format!("{}, index:", place.name()));
+        bar.reset();
+        loop {
+            match search.index(INDEXED).await? {
+                0 => break,
+                taken => bar.inc(taken as u64),
+            }
+        }
     }
     bar.finish_and_clear();
     let size = serde_json::json!({

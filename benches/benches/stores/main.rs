@@ -1,4 +1,5 @@
-//! Each store beside the disk it stands on: committing with 1 to 512 concurrent writers, and pages out of a large store.
+//! Each store beside the disk it stands on: committing with 1 to 512 concurrent writers, and pages and searches out of a large
+//! store.
 //!
 //! `CHAT_BENCH_STORES` names the stores (`memory,sqlite,sled,postgres` by default), `CHAT_BENCH_MESSAGES` how many messages the
 //! pages are read from (1,000,000), `TMPDIR` where the files stand: mind that the system's own folder for temporary files can be
@@ -134,6 +135,9 @@ fn pages(criterion: &mut Criterion) {
         };
         history(criterion, &runtime, &place, &chat, &filled);
         inbox(criterion, &runtime, &place, &chat, &filled);
+        if opened.store().search().is_some() {
+            search(criterion, &runtime, &place, &chat, &filled);
+        }
         must(
             runtime
                 .block_on(chat.drain(Duration::ZERO))
@@ -177,6 +181,28 @@ fn inbox(
             let read = chat.inbox(filled.user, None, PAGE);
             let page = must(runtime.block_on(read).map_err(Into::into));
             assert_eq!(page.len(), PAGE);
+        });
+    });
+}
+
+/// A word that one of some thousand messages has, in all conversations of the user.
+fn search(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    place: &Place,
+    chat: &Chat,
+    filled: &Filled,
+) {
+    let viewer = Viewer::User(filled.user);
+    let mut turn = 0;
+    let mut group = criterion.benchmark_group("page");
+    group.bench_function(BenchmarkId::new("search", place.name()), |bencher| {
+        bencher.iter(|| {
+            turn = (turn + 389) % fill::WORDS;
+            let text = format!("word{turn}");
+            let read = chat.search(viewer, &text, None, None, PAGE);
+            let page = must(runtime.block_on(read).map_err(Into::into));
+            assert!(!page.messages.is_empty(), "{text} is in some");
         });
     });
 }
