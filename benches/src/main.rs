@@ -16,6 +16,7 @@
 
 mod bare;
 mod beside;
+mod chart;
 mod disk;
 mod fanout;
 mod host;
@@ -25,12 +26,14 @@ mod machine;
 mod mixed;
 mod options;
 mod pairs;
+mod paper;
 mod progress;
 mod report;
 mod scene;
 mod server;
 mod sockets;
 mod storm;
+mod summary;
 mod table;
 mod tasks;
 mod town;
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Workload::Storm(storm) => storm::run(storm, cores).map(|one| vec![one]),
         Workload::Fsync(fsync) => disk::run(fsync).map(|one| vec![one]),
         Workload::Table(table) => return ended(table::print(table)),
+        Workload::Summary(summary) => return ended(summary::print(summary)),
         // Children of this program itself.
         Workload::Bare(bare) => return ended(bare::serve(bare)),
         Workload::Host(host) => return ended(host::serve(host)),

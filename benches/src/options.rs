@@ -59,6 +59,8 @@ pub(crate) enum Workload {
     Fsync(Fsync),
     /// What `cargo bench` measured of the stores, as Markdown
     Table(Table),
+    /// All reports of a folder (written with --json) as one Markdown table and one chart
+    Summary(Summary),
     /// The floor: a server of bare sockets
     #[command(hide = true)]
     Bare(Bare),
@@ -77,6 +79,17 @@ pub(crate) struct Table {
     /// Where the benchmark left what the stores took (its CHAT_BENCH_SIZES)
     #[arg(long, value_name = "FOLDER", default_value = "target/criterion")]
     pub(crate) sizes: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Summary {
+    /// Where the reports are
+    #[arg(value_name = "FOLDER")]
+    pub(crate) reports: PathBuf,
+
+    /// Where the chart goes (SVG)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) chart: PathBuf,
 }
 
 /// Which server is measured.

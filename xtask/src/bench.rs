@@ -8,6 +8,63 @@ use crate::{browser, page, postgres, run, web};
 /// Where figures are written, between a line that names the command and one that ends them.
 const PAGE: &str = "docs/performance.md";
 
+/// What `cargo xtask bench` runs: a name for the report, and the workload with its options.
+const LOADS: [(&str, &[&str]); 6] = [
+    ("fanout", &["fanout", "--seconds", "3"]),
+    ("pairs-sqlite", &["pairs", "--seconds", "3"]),
+    (
+        "pairs-memory",
+        &["pairs", "--seconds", "3", "--store", "memory"],
+    ),
+    ("idle", &["idle"]),
+    ("mixed", &["mixed"]),
+    ("storm", &["storm"]),
+];
+const CHART: &str = "docs/performance.svg";
+
+/// Runs every workload of the load generator, then writes the table and the chart into the pages.
+///
+/// # Errors
+/// A workload failed, or a page is not as expected.
+pub(crate) fn loads() -> Result<(), String> {
+    let where_ = conditions();
+    println!("{where_}");
+    let program = load_generator()?;
+    let reports = target().join("chat-bench");
+    // Of an earlier run, with other workloads perhaps.
+    let _ = fs::remove_dir_all(&reports);
+    fs::create_dir_all(&reports).map_err(|error| format!("{}: {error}", reports.display()))?;
+    let mut peers = Vec::new();
+    let here = [
+        ("nats", run::answers("nats-server", &["--version"])),
+        ("redis", run::answers("redis-server", &["--version"])),
+        ("node-ws", web::tools().is_ok() && web::is_installed()),
+    ];
+    for (name, _) in here.iter().filter(|(_, is_here)| *is_here) {
+        peers.extend(["--peer", name]);
+    }
+    for (place, (name, options)) in LOADS.into_iter().enumerate() {
+        let mut load = run::command(".", &program, options);
+        if ["fanout", "pairs"].contains(&options[0]) {
+            load.args(&peers);
+        }
+        println!("\n== {} ({}/{})", run::line(&load), place + 1, LOADS.len());
+        let file = reports.join(name).with_extension("json");
+        let file =
+            fs::File::create(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        load.arg("--json").stdout(file);
+        run::run(load)?;
+    }
+    let folder = reports.to_string_lossy();
+    let table = run::says(&program, &["summary", &folder, "--chart", CHART]);
+    let table = table.ok_or("`chat-bench summary` did not end well")?;
+    println!("\n{}", table.trim());
+    let text = format!("{where_}\n\n{}", table.trim());
+    page::write(PAGE, "loads: cargo xtask bench", &text)?;
+    let picture = format!("![Rates beside bare sockets of the same run]({CHART})\n\n{text}");
+    page::write("README.md", "loads: cargo xtask bench", &picture)
+}
+
 /// Measures each store in a process of its own, then writes the table into the page.
 ///
 /// # Errors
@@ -35,6 +92,21 @@ pub(crate) fn stores() -> Result<(), String> {
     println!("\n{}", table.trim());
     let text = format!("{where_}\n\n{}", table.trim());
     page::write(PAGE, "stores: cargo xtask bench stores", &text)
+}
+
+/// Measures the chat without sockets; criterion shows the figures and leaves its report under `target/criterion`.
+///
+/// # Errors
+/// The benchmark failed.
+pub(crate) fn hub() -> Result<(), String> {
+    println!("{}", conditions());
+    run::run(run::cargo(&[
+        "bench",
+        "--package",
+        "chat-bench",
+        "--bench",
+        "hub",
+    ]))
 }
 
 /// Where cargo builds.

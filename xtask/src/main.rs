@@ -25,9 +25,13 @@ cargo xtask <command>
                        (`cargo xtask serve -- --help` lists its options)
   test [--keep-going]  everything CI runs: format, web client, lints, all tests, docs, dependency
                        rules, one test in a real browser; stops at the first step that fails
+  bench                runs the load generator beside its floors, some 6 minutes, and writes the table
+                       in README.md and docs/performance.md, and the chart; best on a machine that
+                       does nothing else, with nats-server, redis-server and node as peers
   bench stores         measures every store beside its disk, some 10 minutes, and writes the table
                        in docs/performance.md; CHAT_BENCH_MESSAGES says how many messages pages are
                        read from (1,000,000), TMPDIR on which disk
+  bench hub            measures the chat in process: fan-out, resuming, many who connect at once
   bench web            measures the web client in Chromium against its budgets, with 100,000 messages
   types                writes docs/openapi.json and frontend/src/api/schema.ts anew, from the types
                        of the frames and bodies; `test` fails while they are old
@@ -51,6 +55,8 @@ fn main() -> ExitCode {
         ["serve", "--", options @ ..] => serve::serve(options),
         ["test"] => return test::test(false),
         ["test", "--keep-going"] => return test::test(true),
+        ["bench"] => bench::loads(),
+        ["bench", "hub"] => bench::hub(),
         ["bench", "stores"] => bench::stores(),
         ["bench", "web"] => bench::web(),
         ["types"] => web::types(),
