@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::beside::Beside;
+use crate::layers::{Layers, Perf};
 use crate::machine::Meter;
 use crate::options::{Cores, Fanout, How, Scene};
 use crate::progress::Progress;
@@ -179,6 +180,7 @@ pub(crate) fn run(options: &Fanout, cores: Cores) -> Outcome<Vec<Report>> {
     let progress = Progress::new(values.len() * rounds as usize * lanes.len())?;
     let mut reports = Vec::new();
     for &outstanding in values {
+        let mut layers = Layers::default();
         let mut windows: Vec<Vec<Window>> = lanes.iter().map(|_| Vec::new()).collect();
         for lane in &mut lanes {
             lane.round(outstanding, WARM_UP)?;
@@ -186,7 +188,14 @@ pub(crate) fn run(options: &Fanout, cores: Cores) -> Outcome<Vec<Report>> {
         for _ in 0..rounds {
             for (lane, windows) in lanes.iter_mut().zip(&mut windows) {
                 progress.step(&format!("{outstanding} outstanding: {}", lane.name));
+                let watch = match &options.perf {
+                    Some(file) if lane.beside.is_none() => Some(Perf::start(lane.pid, file)?),
+                    _ => None,
+                };
                 windows.push(lane.round(outstanding, time)?);
+                if let Some(perf) = watch {
+                    perf.stop(&mut layers)?;
+                }
             }
         }
         let (text, kept) = (options.bytes, server.kept());
@@ -197,6 +206,7 @@ pub(crate) fn run(options: &Fanout, cores: Cores) -> Outcome<Vec<Report>> {
         let ours = windows.pop().unwrap_or_default();
         let names = lanes.iter().map(|lane| lane.name);
         report.rounds("deliveries", &ours, &names.zip(windows).collect::<Vec<_>>());
+        report.layers = layers.shares();
         reports.push(report);
     }
     Ok(reports)

@@ -22,6 +22,7 @@ mod fanout;
 mod host;
 mod http;
 mod idle;
+mod layers;
 mod machine;
 mod mixed;
 mod options;

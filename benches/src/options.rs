@@ -238,6 +238,9 @@ pub(crate) struct Fanout {
     pub(crate) rounds: Rounds,
     #[command(flatten)]
     pub(crate) peers: Peers,
+    /// Have `perf` watch the server's rounds, and tell which layers its time goes to
+    #[arg(long, value_name = "FILE")]
+    pub(crate) perf: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -27,6 +27,9 @@ pub(crate) struct Report {
     pub(crate) disk: Option<Floor>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) memory: Option<Memory>,
+    /// Parts of the server's CPU time, the largest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) layers: Vec<(&'static str, f64)>,
 }
 
 /// What the server is set beside.
@@ -65,6 +68,7 @@ impl Report {
             server: None,
             disk: None,
             memory: None,
+            layers: Vec::new(),
         }
     }
 
@@ -155,6 +159,9 @@ impl fmt::Display for Report {
                 f,
                 "a socket: {idle_a_socket:.2} KiB idle, {used_a_socket:.2} KiB after a message (floor {floor_a_socket:.2})"
             )?;
+        }
+        for (layer, part) in &self.layers {
+            writeln!(f, "{:5.1} % {layer}", part * 100.0)?;
         }
         for (name, row) in rows() {
             if row.loader_busy > BUSY_LOADER {
