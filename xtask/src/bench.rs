@@ -76,6 +76,7 @@ pub(crate) fn stores() -> Result<(), String> {
     let criterion = target().join("criterion");
     fs::create_dir_all(&criterion).map_err(|error| format!("{}: {error}", criterion.display()))?;
     let program = load_generator()?;
+    let messages = std::env::var("CHAT_BENCH_MESSAGES").unwrap_or_else(|_| "200000".to_owned());
     let stores = ["memory", "sqlite", "sled", "postgres"];
     for (place, store) in stores.into_iter().enumerate() {
         println!("\n== {store} ({}/{})", place + 1, stores.len());
@@ -83,6 +84,7 @@ pub(crate) fn stores() -> Result<(), String> {
         let mut bench = run::cargo(&bench);
         bench
             .env("CHAT_BENCH_STORES", store)
+            .env("CHAT_BENCH_MESSAGES", &messages)
             .env("CHAT_BENCH_SIZES", &criterion);
         run::run(bench)?;
     }
@@ -90,7 +92,10 @@ pub(crate) fn stores() -> Result<(), String> {
     let asked = ["table", "--criterion", &folder, "--sizes", &folder];
     let table = run::says(&program, &asked).ok_or("`chat-bench table` did not end well")?;
     println!("\n{}", table.trim());
-    let text = format!("{where_}\n\n{}", table.trim());
+    let text = format!(
+        "{where_} Pages out of {messages} messages.\n\n{}",
+        table.trim()
+    );
     page::write(PAGE, "stores: cargo xtask bench stores", &text)
 }
 

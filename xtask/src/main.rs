@@ -30,7 +30,7 @@ cargo xtask <command>
                        does nothing else, with nats-server, redis-server and node as peers
   bench stores         measures every store beside its disk, some 10 minutes, and writes the table
                        in docs/performance.md; CHAT_BENCH_MESSAGES says how many messages pages are
-                       read from (1,000,000), TMPDIR on which disk
+                       read from (200,000), TMPDIR on which disk
   bench hub            measures the chat in process: fan-out, resuming, many who connect at once
   bench web            measures the web client in Chromium against its budgets, with 100,000 messages
   types                writes docs/openapi.json and frontend/src/api/schema.ts anew, from the types
