@@ -93,11 +93,8 @@ fn tell_each(open: &mut Sockets, server: &Server) -> Outcome<()> {
     let groups = scene::groups(Scene::Homes, open.len());
     let conversations = server.groups()?;
     let (mut told, mut wanted) = (0, vec![0_u64; open.len()]);
-    for (members, (conversation, _)) in groups.iter().zip(conversations) {
-        open.send(
-            members[0],
-            Post::native(conversation, members[0], 128)?.next(),
-        )?;
+    for (group, (members, (conversation, _))) in groups.iter().zip(conversations).enumerate() {
+        open.send(members[0], Post::native(conversation, group, 128)?.next())?;
         members.iter().for_each(|member| wanted[*member] += 1);
         told += 1;
         if told % AT_ONCE != 0 && told != groups.len() {

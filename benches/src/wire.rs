@@ -189,14 +189,14 @@ impl Post {
         Self::fixed(ws::frame(ws::TEXT, body.to_string().as_bytes(), true))
     }
 
-    /// Of the native protocol. The writer's frames of this run differ from all others by the time and a number.
-    pub(crate) fn native(conversation: u64, writer: usize, bytes: u64) -> Outcome<Self> {
+    /// Of the native protocol. `series` is another one for each post of a run: keys are made of it, the time and a number.
+    pub(crate) fn native(conversation: u64, series: usize, bytes: u64) -> Outcome<Self> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
         let (high, low) = (since >> 16, since & 0xffff);
         let key = format!(
             "{high:08x}-{low:04x}-7{:03x}-8{:03x}-{:012x}",
-            writer >> 12 & 0xfff,
-            writer & 0xfff,
+            series >> 12 & 0xfff,
+            series & 0xfff,
             0
         );
         let body =
