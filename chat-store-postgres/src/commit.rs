@@ -14,7 +14,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use chat_core::rules::{Group, Outcome, Row, RowKey, Step};
+use chat_core::rules::{Changed, Group, Outcome, Row, RowKey, Step};
 use chat_core::{Committed, Error, Head, LogId, Prepared, Timestamp, UserId};
 
 use crate::columns::{self, Cells};
@@ -355,17 +355,20 @@ impl Held {
 
     /// The logs of users who are to change, but were read before their log was locked.
     fn changed_unlocked(&self, outcome: &Outcome) -> impl Iterator<Item = i64> {
-        let users = outcome.changes.iter().filter_map(|(key, row)| match key {
-            RowKey::User(user)
-            | RowKey::Credential(user)
-            | RowKey::Block(user, _)
-            | RowKey::Suffix(_, user) => Some(*user),
-            RowKey::Login(_) => match row {
-                Some(Row::Login(login)) => Some(login.user),
+        let users = outcome
+            .changes
+            .iter()
+            .filter_map(|changed| match &changed.key {
+                RowKey::User(user)
+                | RowKey::Credential(user)
+                | RowKey::Block(user, _)
+                | RowKey::Suffix(_, user) => Some(*user),
+                RowKey::Login(_) => match &changed.row {
+                    Some(Row::Login(login)) => Some(login.user),
+                    _ => None,
+                },
                 _ => None,
-            },
-            _ => None,
-        });
+            });
         users
             .filter(|user| {
                 self.read_unlocked.contains(user) && self.there.contains(&RowKey::User(*user))
@@ -389,32 +392,27 @@ fn log_of(key: &RowKey) -> Option<LogId> {
 /// The statements that write what a group came to.
 fn changes(outcome: &Outcome, held: &Held) -> Result<Vec<Statement>, Error> {
     let mut changes = Changes::default();
-    // New entries in the order in which things happened: their places are the feed's order.
-    let mut new = HashSet::new();
-    let events = outcome
-        .results
-        .iter()
-        .flatten()
-        .flat_map(|done| &done.events);
-    for event in events {
-        let key = RowKey::Event(event.log, event.seq);
-        if let Some(row) = outcome.changes.get(&key)
-            && new.insert(key.clone())
-        {
-            changes.add(&key, row.as_ref(), false)?;
-        }
+    // What is new in logs in the order in which it happened: its places are the feed's order. The rest by kind and key.
+    let is_appended =
+        |changed: &&Changed| changed.is_new && matches!(changed.key, RowKey::Event(..));
+    let (appended, mut rest): (Vec<_>, Vec<_>) = outcome.changes.iter().partition(is_appended);
+    for changed in appended {
+        changes.add(&changed.key, changed.row.as_ref(), false)?;
     }
-    for (key, row) in &outcome.changes {
+    rest.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    for Changed { key, row, .. } in &rest {
         let there = match key {
             RowKey::Head(log) => held.head(*log).is_some(),
-            RowKey::Event(..) if new.contains(key) => continue,
             key => held.there.contains(key),
         };
         changes.add(key, row.as_ref(), there)?;
         // What a user's log is locked by is there from the user's first moment on.
         if let (RowKey::User(user), false) = (key, there) {
             let head = RowKey::Head((*user).into());
-            if !outcome.changes.contains_key(&head) {
+            if rest
+                .binary_search_by(|changed| changed.key.cmp(&head))
+                .is_err()
+            {
                 changes.add(&head, Some(&Row::Head(Head::default())), false)?;
             }
         }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chat_core::rules::{Counter, Row, RowKey};
 use chat_core::snapshot::{self, Pages, Snapshot};
 use chat_core::{Archive, Error, Key, LoginId};
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 
 use crate::columns::{self, Binder};
 use crate::fault::Fault;
@@ -25,8 +25,11 @@ impl Archive for SqliteStore {
     }
 
     async fn put(&self, rows: Vec<(RowKey, Option<Row>)>) -> Result<(), Error> {
-        self.write(move |tx| rows::apply(tx, rows.iter().map(|(key, row)| (key, row))))
-            .await
+        let put = move |tx: &Transaction<'_>| {
+            let rows = rows.iter().map(|(key, row)| (key, row.as_ref(), false));
+            rows::apply(tx, rows)
+        };
+        self.with_writer(|writer| writer.adopt(put)).await
     }
 }
 

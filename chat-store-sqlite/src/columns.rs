@@ -44,8 +44,6 @@ pub(crate) struct Binder<'a, 's> {
 
 impl<'a, 's> Binder<'a, 's> {
     pub(crate) fn new(statement: &'a mut CachedStatement<'s>) -> Self {
-        // What the row before was bound to.
-        statement.clear_bindings();
         Self { statement, next: 1 }
     }
 
@@ -70,6 +68,10 @@ impl<'a, 's> Binder<'a, 's> {
 
     pub(crate) fn text(&mut self, value: &[u8]) -> Result<(), Fault> {
         self.value(ValueRef::Text(value))
+    }
+
+    fn nulls(&mut self, count: usize) -> Result<(), Fault> {
+        (0..count).try_for_each(|_| self.value(ValueRef::Null))
     }
 
     fn json(&mut self, value: &impl Serialize) -> Result<(), Fault> {
@@ -165,8 +167,7 @@ fn bind_event(
         ref kind => to.json(kind)?,
     }
     let Some(message) = &event.message else {
-        // What is not bound is null.
-        return Ok(());
+        return to.nulls(7);
     };
     if LogId::from(message.conversation) != log
         || message.seq != seq

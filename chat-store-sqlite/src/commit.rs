@@ -1,6 +1,6 @@
 //! Writing: in a transaction that somebody else begins and commits.
 
-use chat_core::rules::{Group, Outcome, RowKey, Step};
+use chat_core::rules::{Changed, Group, Outcome, RowCache, RowKey, Step};
 use chat_core::{Committed, Error, Prepared, Timestamp};
 use rusqlite::{Connection, MAIN_DB, Transaction, TransactionState};
 
@@ -62,7 +62,8 @@ pub fn commit_in(tx: &Transaction<'_>, write: Prepared) -> Result<Committed, Err
     // Half of a write must not be there, even if the host commits in spite of an error.
     let step = |sql| tx.execute_batch(sql).map_err(Fault::Sql);
     step("SAVEPOINT chat_commit_in")?;
-    let done = decide(tx, vec![write], Timestamp::now());
+    // What others keep of the rows they find out to be old by the database's version.
+    let done = decide(tx, &mut RowCache::default(), vec![write]);
     if done.is_err() {
         step("ROLLBACK TO chat_commit_in")?;
     }
@@ -103,32 +104,34 @@ fn pragma<T: rusqlite::types::FromSql>(db: &Connection, name: &str) -> Result<T,
 /// Decides a group in a transaction and applies there what it changes. The outcomes hold once the transaction is
 /// committed, and only then may anybody be told.
 ///
-/// The transaction must be `IMMEDIATE`: what the rules read must still be so when their changes are written.
+/// The transaction must be `IMMEDIATE`: what the rules read must still be so when their changes are written. The cache is
+/// right once it is committed.
 pub(crate) fn decide(
     tx: &Transaction<'_>,
+    cache: &mut RowCache,
     group: Vec<Prepared>,
-    now: Timestamp,
 ) -> Result<Vec<Result<Committed, Error>>, Fault> {
-    let mut group = Group::new(group, now);
-    let Outcome {
-        mut changes,
-        results,
-    } = loop {
+    let mut group = Group::new(group, Timestamp::now());
+    let Outcome { changes, results } = loop {
         match group.step() {
             Step::Need(keys) => {
-                rows::get_all(tx, keys, |key, row| group.supply(key, row))?;
+                rows::get_all(tx, cache, keys, |key, row| group.supply(key, row))?;
             }
             Step::Done(outcome) => break outcome,
         }
     };
-    // New events in the order in which things happened: their positions are the feed's order.
-    let new: Vec<_> = results
-        .iter()
-        .flatten()
-        .flat_map(|committed| &committed.events)
-        .filter_map(|event| changes.remove_entry(&RowKey::Event(event.log, event.seq)))
-        .collect();
-    rows::apply(tx, new.iter().map(|(key, row)| (key, row)))?;
-    rows::apply(tx, &changes)?;
+    // What is new in logs in the order in which it happened: its positions are the feed's order. The rest by kind and place.
+    let is_appended =
+        |changed: &&Changed| changed.is_new && matches!(changed.key, RowKey::Event(..));
+    let (appended, mut rest): (Vec<_>, Vec<_>) = changes.iter().partition(is_appended);
+    rest.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    let rows = || appended.iter().chain(&rest).copied();
+    rows::apply(
+        tx,
+        rows().map(|changed| (&changed.key, changed.row.as_ref(), changed.is_new)),
+    )?;
+    for changed in rows() {
+        cache.put(&changed.key, changed.row.as_ref());
+    }
     Ok(results)
 }

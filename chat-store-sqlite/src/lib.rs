@@ -58,16 +58,13 @@ use chat_core::rules::{Row, RowKey};
 use chat_core::snapshot::{self, Snapshot};
 use chat_core::{
     Archive, Committed, ConversationId, Error, FeedEntry, InboxCursor, InboxEntry, LogId, LogPage,
-    Member, Memberships, Message, Prepared, Search, Seq, Span, Store, Timestamp, User, UserId,
-    Viewer,
+    Member, Memberships, Message, Prepared, Search, Seq, Span, Store, User, UserId, Viewer,
 };
 pub use commit::commit_in;
 pub use error::OpenError;
-use fault::Fault;
 use readers::Readers;
 /// The SQLite of this crate: a host's own connections to the same file must be of the same version.
 pub use rusqlite;
-use rusqlite::Transaction;
 use tokio::sync::Mutex;
 use writer::Writer;
 
@@ -134,14 +131,6 @@ impl SqliteStore {
         self.readers.read(work).await
     }
 
-    /// Does some work in a transaction, and commits it durably.
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.with_writer(move |writer| writer.transact(work)).await
-    }
-
     /// Works with the writer, in the order of the calls.
     async fn with_writer<T: Send + 'static>(
         &self,
@@ -178,10 +167,7 @@ async fn blocking<T: Send + 'static>(
 impl Store for SqliteStore {
     async fn commit(&self, group: Vec<Prepared>) -> Vec<Result<Committed, Error>> {
         let count = group.len();
-        match self
-            .write(move |tx| commit::decide(tx, group, Timestamp::now()))
-            .await
-        {
+        match self.with_writer(move |writer| writer.commit(group)).await {
             Ok(results) => results,
             Err(error) => vec![Err(error); count],
         }

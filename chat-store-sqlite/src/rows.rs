@@ -4,7 +4,7 @@
 //! is typed columns too: it halves the bytes of a message and spares a page its parsing. The rest is the row's JSON. A log
 //! is named by one integer: a conversation's id, or a user's id negated.
 
-use chat_core::rules::{Counter, Row, RowKey};
+use chat_core::rules::{Counter, Row, RowCache, RowKey};
 use rusqlite::{CachedStatement, Connection};
 
 use crate::columns::{self, Binder, actor_to_int, log_to_int};
@@ -13,7 +13,9 @@ use crate::fault::Fault;
 /// The statements of one kind of row.
 pub(crate) struct Table {
     get: &'static str,
-    put: &'static str,
+    /// Takes the values first, then the key, as `insert` does. `None` where the key is all there is.
+    update: Option<&'static str>,
+    insert: &'static str,
     delete: &'static str,
     /// All rows in the order of their keys, values first …
     pub(crate) first: &'static str,
@@ -30,19 +32,20 @@ macro_rules! parameter {
     };
 }
 
-/// The statements for `table (key columns) => (value columns)`. Putting is an upsert: unlike `REPLACE`, it leaves alone
-/// the indexes of columns that stay the same.
+/// The statements for `table (key columns) => (value columns)`.
 macro_rules! table {
     ($table:literal ($k:literal $(, $ks:literal)*) => ($v:literal $(, $vs:literal)*)) => {
         Table {
             get: concat!(
                 "SELECT ", $v $(, ",", $vs)*, " FROM ", $table, " WHERE ", $k, "=?" $(, " AND ", $ks, "=?")*
             ),
-            put: concat!(
-                "INSERT INTO ", $table, "(", $k $(, ",", $ks)*, ",", $v $(, ",", $vs)*, ") VALUES(?"
-                $(, parameter!($ks))*, parameter!($v) $(, parameter!($vs))*,
-                ") ON CONFLICT(", $k $(, ",", $ks)*, ") DO UPDATE SET ",
-                $v, "=excluded.", $v $(, ",", $vs, "=excluded.", $vs)*
+            update: Some(concat!(
+                "UPDATE ", $table, " SET ", $v, "=?" $(, ",", $vs, "=?")*,
+                " WHERE ", $k, "=?" $(, " AND ", $ks, "=?")*
+            )),
+            insert: concat!(
+                "INSERT INTO ", $table, "(", $v $(, ",", $vs)*, ",", $k $(, ",", $ks)*, ") VALUES(?"
+                $(, parameter!($vs))*, parameter!($k) $(, parameter!($ks))*, ")"
             ),
             delete: concat!("DELETE FROM ", $table, " WHERE ", $k, "=?" $(, " AND ", $ks, "=?")*),
             first: concat!(
@@ -59,7 +62,8 @@ macro_rules! table {
     ($table:literal ($k:literal $(, $ks:literal)*)) => {
         Table {
             get: concat!("SELECT 1 FROM ", $table, " WHERE ", $k, "=?" $(, " AND ", $ks, "=?")*),
-            put: concat!(
+            update: None,
+            insert: concat!(
                 "INSERT INTO ", $table, "(", $k $(, ",", $ks)*, ") VALUES(?" $(, parameter!($ks))*,
                 ") ON CONFLICT DO NOTHING"
             ),
@@ -124,15 +128,21 @@ pub(crate) fn get(db: &Connection, key: &RowKey) -> Result<Option<Row>, Fault> {
     get_with(&mut statement, key)
 }
 
-/// The rows of keys, each handed over with its key. While those of a kind stand together, its statement is looked up once.
+/// The rows of keys, each handed over with its key: out of the cache, or else out of the database and into the cache. While
+/// those of a kind stand together, their statement is looked up once.
 pub(crate) fn get_all(
     db: &Connection,
+    cache: &mut RowCache,
     keys: impl IntoIterator<Item = RowKey>,
     mut supply: impl FnMut(RowKey, Option<Row>),
 ) -> Result<(), Fault> {
     let mut last = None;
     for key in keys {
-        let row = get_with(statement(db, &mut last, table(&key)?.get)?, &key)?;
+        let mut row = cache.get(&key);
+        if row.is_none() {
+            row = get_with(statement(db, &mut last, table(&key)?.get)?, &key)?;
+            cache.put(&key, row.as_ref());
+        }
         supply(key, row);
     }
     Ok(())
@@ -158,26 +168,33 @@ fn statement<'a, 'd>(
     Ok(statement)
 }
 
-/// Puts (`Some`) and takes away (`None`) rows. While those of a kind stand together, its statement is looked up once.
+/// Puts (`Some`) and takes away (`None`) rows; the last of the three says whether it is known that no row stands there. One
+/// that may be there is updated, and inserted if it was not: an upsert would copy each page aside before it changes it.
+/// While the rows of a kind stand together, their statements are looked up once.
 pub(crate) fn apply<'a>(
     db: &Connection,
-    changes: impl IntoIterator<Item = (&'a RowKey, &'a Option<Row>)>,
+    changes: impl IntoIterator<Item = (&'a RowKey, Option<&'a Row>, bool)>,
 ) -> Result<(), Fault> {
     let mut last = None;
-    for (key, row) in changes {
+    for (key, row, is_new) in changes {
         let table = table(key)?;
-        let sql = if row.is_some() {
-            table.put
-        } else {
-            table.delete
+        let Some(row) = row else {
+            let delete = statement(db, &mut last, table.delete)?;
+            bind_key(&mut Binder::new(delete), key)?;
+            delete.raw_execute()?;
+            continue;
         };
-        let statement = statement(db, &mut last, sql)?;
-        let mut to = Binder::new(statement);
-        bind_key(&mut to, key)?;
-        if let Some(row) = row {
+        let mut put = |sql| -> Result<usize, Fault> {
+            let statement = statement(db, &mut last, sql)?;
+            let mut to = Binder::new(statement);
             columns::bind(&mut to, key, row)?;
+            bind_key(&mut to, key)?;
+            Ok(statement.raw_execute()?)
+        };
+        match table.update.filter(|_| !is_new) {
+            Some(update) if put(update)? > 0 => {}
+            _ => drop(put(table.insert)?),
         }
-        statement.raw_execute()?;
     }
     Ok(())
 }

@@ -3,20 +3,27 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chat_core::Error;
+use chat_core::rules::RowCache;
+use chat_core::{Committed, Error, Prepared};
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::fault::Fault;
 use crate::open::{self, CHECKPOINT, Lock};
 use crate::readers::Readers;
-use crate::search;
+use crate::{commit, search};
+
+/// What each writer of a group came to.
+pub(crate) type Results = Vec<Result<Committed, Error>>;
 
 /// The writing connection, and the lock that keeps others from being a second one.
 #[derive(Debug)]
 pub(crate) struct Writer {
     /// `None` once closed. The connection is closed before the lock is let go.
     pub(crate) held: Option<(Connection, Lock)>,
+    /// What the last commit left, and of which version of the database.
+    cache: RowCache,
+    version: i64,
     /// A commit failed so that nobody knows whether it is on disk.
     failed: bool,
     /// How many pages the log had after the last commit.
@@ -36,10 +43,40 @@ impl Writer {
         }))?;
         Ok(Self {
             held: Some((db, lock)),
+            cache: RowCache::default(),
+            version: 0,
             failed: false,
             log,
             due: CHECKPOINT,
         })
+    }
+
+    /// Decides and commits a group.
+    pub(crate) fn commit(&mut self, group: Vec<Prepared>) -> Result<Results, Error> {
+        // Back in its place only when it is right.
+        let (mut cache, known) = (std::mem::take(&mut self.cache), self.version);
+        let (results, cache, version) = self.transact(|tx| {
+            // Changes with what others commit, such as a host in a transaction of its own, but not with commits of this one.
+            let version = tx
+                .prepare_cached("PRAGMA data_version")?
+                .query_row([], |row| row.get(0))?;
+            if version != known {
+                cache = RowCache::default();
+            }
+            let results = commit::decide(tx, &mut cache, group)?;
+            Ok((results, cache, version))
+        })?;
+        (self.cache, self.version) = (cache, version);
+        Ok(results)
+    }
+
+    /// Puts rows past the rules.
+    pub(crate) fn adopt(
+        &mut self,
+        put: impl FnOnce(&Transaction<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Error> {
+        self.cache = RowCache::default();
+        self.transact(put)
     }
 
     /// Takes the index further: see [`chat_core::Search::index`].

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Engine, KvStore, codec, group};
-use crate::rules::{Row, RowKey};
+use crate::rules::{Row, RowCache, RowKey};
 use crate::snapshot::{self, Snapshot};
 use crate::{Archive, Error};
 
@@ -32,7 +32,10 @@ impl<E: Engine> Archive for KvStore<E> {
 
     async fn put(&self, rows: Vec<(RowKey, Option<Row>)>) -> Result<(), Error> {
         self.run(|shared| {
-            shared.change(|engine, position| Ok((group::adopt(engine, rows, position)?, ())))
+            shared.change(|engine, cache, position| {
+                *cache = RowCache::default();
+                Ok((group::adopt(engine, rows, position)?, ()))
+            })
         })
         .await
     }

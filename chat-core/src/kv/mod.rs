@@ -30,7 +30,7 @@ use self::view::View;
 pub use engine::{Batch, Engine, Pairs};
 pub use memory::{Memory, MemoryStore};
 
-use crate::rules::{Row, RowKey};
+use crate::rules::{Row, RowCache, RowKey};
 use crate::{
     Archive, Committed, ConversationId, Error, ErrorKind, FeedEntry, InboxCursor, InboxEntry,
     LogId, LogPage, Member, Memberships, Message, Prepared, Search, Seq, Span, Store, User, UserId,
@@ -65,6 +65,7 @@ struct Writer {
     position: u64,
     /// What keeps the store from committing anything more.
     stopped: Option<Error>,
+    cache: RowCache,
 }
 
 impl<E: Engine> KvStore<E> {
@@ -82,6 +83,7 @@ impl<E: Engine> KvStore<E> {
         let writer = Writer::start(&mut engine).unwrap_or_else(|error| Writer {
             position: 0,
             stopped: Some(error),
+            cache: RowCache::default(),
         });
         Self::over(engine, writer)
     }
@@ -147,6 +149,7 @@ impl Writer {
         Ok(Self {
             position,
             stopped: None,
+            cache: RowCache::default(),
         })
     }
 }
@@ -168,16 +171,19 @@ impl<E: Engine> Shared<E> {
     /// Applies what is decided over the engine and the feed's last position, and gives what came of it.
     fn change<T>(
         &self,
-        decide: impl FnOnce(&E, u64) -> Result<(Changes, T), Error>,
+        decide: impl FnOnce(&E, &mut RowCache, u64) -> Result<(Changes, T), Error>,
     ) -> Result<T, Error> {
         let mut writer = self.writer();
+        // Back in its place only when it is right.
+        let mut cache = std::mem::take(&mut writer.cache);
         let (changes, outcome) = match self.readable().as_ref() {
             None => return Err(closed()),
             Some(_) if writer.stopped.is_some() => return Err(writer.refusal()),
-            Some(engine) => decide(engine, writer.position)?,
+            Some(engine) => decide(engine, &mut cache, writer.position)?,
         };
         let Changes { batch, position } = changes;
         if batch.is_empty() {
+            writer.cache = cache;
             return Ok(outcome);
         }
         // Should `apply` panic, this is what stays.
@@ -186,6 +192,7 @@ impl<E: Engine> Shared<E> {
             Ok(()) => {
                 writer.stopped = None;
                 writer.position = position;
+                writer.cache = cache;
                 Ok(outcome)
             }
             Err(error) if error.kind() == ErrorKind::Busy => {
@@ -226,7 +233,7 @@ impl<E: Engine> Store for KvStore<E> {
     async fn commit(&self, writes: Vec<Prepared>) -> Vec<Result<Committed, Error>> {
         let count = writes.len();
         let commit = |shared: &Shared<E>| {
-            shared.change(|engine, position| group::decide(engine, writes, position))
+            shared.change(|engine, cache, position| group::decide(engine, cache, writes, position))
         };
         match self.run(commit).await {
             Ok(results) => results,

@@ -267,7 +267,7 @@ impl<E: Engine> Index for View<'_, E> {
 #[async_trait]
 impl<E: Engine> Search for KvStore<E> {
     async fn index(&self, limit: usize) -> Result<usize, Error> {
-        self.run(move |shared| shared.change(|engine, feed| advance(engine, feed, limit)))
+        self.run(move |shared| shared.change(|engine, _, feed| advance(engine, feed, limit)))
             .await
     }
 

@@ -3,6 +3,7 @@
 //! A store runs a [`Group`] inside its own transaction: it supplies the rows the group asks for, then applies the rows the
 //! group changed. What one write of a group changed is what the next one sees. So all stores agree by construction.
 
+mod cache;
 mod conversation;
 mod membership;
 mod message;
@@ -11,10 +12,11 @@ mod row;
 mod scratch;
 mod user;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+pub use cache::RowCache;
 pub use row::{Counter, Done, EventRow, Moving, Row, RowKey};
-use scratch::{Scratch, Stop};
+use scratch::{Rows, Scratch, Since, Slot, Stop};
 
 use crate::{Actor, Change, Committed, Error, Key, Prepared, Target, Timestamp, Write};
 
@@ -37,10 +39,10 @@ use crate::{Actor, Change, Committed, Error, Key, Prepared, Target, Timestamp, W
 ///                 }
 ///             }
 ///             Step::Done(outcome) => {
-///                 for (key, row) in outcome.changes {
-///                     match row {
-///                         Some(row) => map.insert(key, row),
-///                         None => map.remove(&key),
+///                 for changed in outcome.changes {
+///                     match changed.row {
+///                         Some(row) => map.insert(changed.key, row),
+///                         None => map.remove(&changed.key),
 ///                     };
 ///                 }
 ///                 return outcome.results;
@@ -54,10 +56,10 @@ use crate::{Actor, Change, Committed, Error, Key, Prepared, Target, Timestamp, W
 pub struct Group {
     now: Timestamp,
     writes: Vec<Prepared>,
-    /// Rows as read.
-    rows: HashMap<RowKey, Option<Row>>,
-    /// Rows as changed by the writes decided so far.
-    changes: BTreeMap<RowKey, Option<Row>>,
+    /// Rows as read, or as changed by the writes decided so far.
+    rows: Rows,
+    /// The rows that were changed.
+    changed: Vec<RowKey>,
     results: Vec<Result<Committed, Error>>,
 }
 
@@ -73,10 +75,23 @@ pub enum Step {
 /// What a [`Group`] came to.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Rows to put (`Some`) or to take away (`None`), in key order. New [`RowKey::Event`] rows of a log are consecutive.
-    pub changes: BTreeMap<RowKey, Option<Row>>,
+    /// Each row that changes, once, in the order in which they came to: so new [`RowKey::Event`] rows stand in the order in
+    /// which things happened.
+    pub changes: Vec<Changed>,
     /// For each write, in order.
     pub results: Vec<Result<Committed, Error>>,
+}
+
+/// A row that changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Which.
+    pub key: RowKey,
+    /// To be put, or `None`: to be taken away.
+    pub row: Option<Row>,
+    /// Whether it is known that no row stands under this key: it can be inserted without looking. Always so for what is
+    /// appended to a log, never for what changes there.
+    pub is_new: bool,
 }
 
 impl Group {
@@ -86,50 +101,56 @@ impl Group {
         Self {
             now,
             results: Vec::with_capacity(writes.len()),
+            // A message reads five rows and adds two.
+            rows: Rows::with_capacity_and_hasher(writes.len() * 8, Default::default()),
+            changed: Vec::with_capacity(writes.len() * 4),
             writes,
-            rows: HashMap::new(),
-            changes: BTreeMap::new(),
         }
     }
 
     /// Gives the group a row it asked for; `None` when the store has no such row.
     pub fn supply(&mut self, key: RowKey, row: Option<Row>) {
-        self.rows.insert(key, row);
+        let since = Since::Read;
+        self.rows.insert(key, Slot { row, since });
     }
 
     /// Decides as far as the rows go. Few rounds are needed: each asks for all that is known to be missing, for all writes.
     pub fn step(&mut self) -> Step {
-        let mut missing = BTreeSet::new();
+        let mut missing = Vec::new();
         for index in self.results.len()..self.writes.len() {
-            let mut scratch = Scratch::new(&self.rows, &self.changes, self.now);
+            let mut scratch = Scratch::new(&mut self.rows, self.now);
             match decide(&mut scratch, &self.writes[index]) {
-                // `append` would build the whole set anew for each write.
-                Err(Stop::Need) => missing.extend(std::mem::take(&mut scratch.missing)),
+                Err(Stop::Need) => missing.append(&mut scratch.missing),
                 // What an earlier write lacks may change this one's outcome: it is only asked what it lacks itself.
                 _ if !missing.is_empty() => {}
                 Ok(committed) => {
-                    let changes = scratch.changes;
-                    self.changes.extend(changes);
+                    scratch.keep(&mut self.changed);
                     self.results.push(Ok(committed));
                 }
                 Err(Stop::Reject(error)) => self.results.push(Err(error)),
             }
         }
-        if missing.is_empty() {
-            let changes = std::mem::take(&mut self.changes);
-            Step::Done(Outcome {
-                changes,
-                results: std::mem::take(&mut self.results),
-            })
-        } else {
-            Step::Need(missing)
+        if !missing.is_empty() {
+            return Step::Need(missing.into_iter().collect());
         }
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let changes = changed.filter_map(|key| match self.rows.remove(&key)? {
+            Slot {
+                row,
+                since: Since::Changed { is_new },
+            } => Some(Changed { key, row, is_new }),
+            _ => None,
+        });
+        Step::Done(Outcome {
+            changes: changes.collect(),
+            results: std::mem::take(&mut self.results),
+        })
     }
 }
 
 /// The rows that every write of its kind needs, so that most are decided in one round.
 fn needs(write: &Write) -> Vec<RowKey> {
-    let mut keys = Vec::with_capacity(4);
+    let mut keys = Vec::with_capacity(8);
     if is_kept(write) {
         keys.push(RowKey::Done(write.key, write.actor));
     }
@@ -168,12 +189,12 @@ fn decide(scratch: &mut Scratch<'_>, prepared: &Prepared) -> Result<Committed, S
     let is_kept = is_kept(write);
     if is_kept
         && let Some(done) =
-            scratch.get::<row::tables::Done>(RowKey::Done(write.key, write.actor))?
+            scratch.see::<row::tables::Done>(RowKey::Done(write.key, write.actor))?
     {
         return replay(done, digest);
     }
     if let Actor::User(user) = write.actor {
-        match scratch.get::<row::tables::User>(RowKey::User(user))? {
+        match scratch.see::<row::tables::User>(RowKey::User(user))? {
             None => return reject(Error::not_found("there is no such user")),
             Some(user) if user.disabled => {
                 return reject(Error::forbidden("this user is disabled"));
@@ -202,7 +223,7 @@ fn decide(scratch: &mut Scratch<'_>, prepared: &Prepared) -> Result<Committed, S
 }
 
 /// The first result again: looked up before everything else, so it is the same however late and however rights changed.
-fn replay(done: Done, digest: &[u8; 16]) -> Result<Committed, Stop> {
+fn replay(done: &Done, digest: &[u8; 16]) -> Result<Committed, Stop> {
     if done.digest != *digest {
         return reject(Error::conflict("this key was used for another write"));
     }

@@ -1,6 +1,7 @@
 //! What one write sees and changes while it is being decided.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::row::sealed::Table;
 use super::row::tables;
@@ -22,50 +23,79 @@ impl From<Error> for Stop {
     }
 }
 
-/// The rows of a group as one write sees them; its own changes stay here until it is accepted.
+/// A row as the writes decided so far left it.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) row: Option<Row>,
+    pub(super) since: Since,
+}
+
+/// How a row came to be as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// It was read.
+    Read,
+    /// One of the writes changed it.
+    Changed {
+        /// Whether it is known that no such row was there.
+        is_new: bool,
+    },
+}
+
+/// The rows of a group. Keys hold names that users chose, so the hashes are seeded.
+pub(super) type Rows = HashMap<RowKey, Slot, foldhash::fast::RandomState>;
+
+/// The rows of a group as one write sees them. What it changes is taken back when it is dropped, unless it was kept.
 pub(super) struct Scratch<'a> {
-    rows: &'a HashMap<RowKey, Option<Row>>,
-    before: &'a BTreeMap<RowKey, Option<Row>>,
-    pub(super) changes: BTreeMap<RowKey, Option<Row>>,
-    pub(super) missing: BTreeSet<RowKey>,
+    rows: &'a mut Rows,
+    /// What stood in the slots that this write changed, in order.
+    before: Vec<(RowKey, Option<Slot>)>,
+    pub(super) missing: Vec<RowKey>,
     pub(super) now: Timestamp,
     /// Entries of users' logs made so far.
     pub(super) user_events: Vec<Event>,
 }
 
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        for (key, slot) in self.before.drain(..).rev() {
+            match slot {
+                Some(slot) => self.rows.insert(key, slot),
+                None => self.rows.remove(&key),
+            };
+        }
+    }
+}
+
 impl<'a> Scratch<'a> {
-    pub(super) fn new(
-        rows: &'a HashMap<RowKey, Option<Row>>,
-        before: &'a BTreeMap<RowKey, Option<Row>>,
-        now: Timestamp,
-    ) -> Self {
-        let (changes, missing) = (BTreeMap::new(), BTreeSet::new());
+    pub(super) fn new(rows: &'a mut Rows, now: Timestamp) -> Self {
         Self {
             rows,
-            before,
-            changes,
-            missing,
+            before: Vec::new(),
+            missing: Vec::new(),
             now,
             user_events: Vec::new(),
         }
     }
 
+    /// Leaves what was changed to the writes that follow, and tells which rows are changed for the first time.
+    pub(super) fn keep(mut self, first: &mut Vec<RowKey>) {
+        let before = std::mem::take(&mut self.before).into_iter();
+        first.extend(before.filter_map(|(key, slot)| match slot {
+            Some(slot) if slot.since != Since::Read => None,
+            _ => Some(key),
+        }));
+    }
+
     fn find(&self, key: &RowKey) -> Option<Option<&Row>> {
-        let row = self
-            .changes
-            .get(key)
-            .or_else(|| self.before.get(key))
-            .or_else(|| self.rows.get(key));
-        row.map(Option::as_ref)
+        self.rows.get(key).map(|slot| slot.row.as_ref())
     }
 
     /// Asks for rows at once, so that they come in one round.
     pub(super) fn need(&mut self, keys: impl IntoIterator<Item = RowKey>) -> Result<(), Stop> {
-        for key in keys {
-            if self.find(&key).is_none() {
-                self.missing.insert(key);
-            }
-        }
+        let rows = &self.rows;
+        let missing = keys.into_iter().filter(|key| !rows.contains_key(key));
+        self.missing.extend(missing);
         if self.missing.is_empty() {
             Ok(())
         } else {
@@ -75,27 +105,55 @@ impl<'a> Scratch<'a> {
 
     /// A row's value by its kind.
     pub(super) fn get<T: Table>(&mut self, key: RowKey) -> Result<Option<T::Value>, Stop> {
-        match self.find(&key) {
-            Some(row) => Ok(row.and_then(T::unwrap).cloned()),
-            None => {
-                self.missing.insert(key);
-                Err(Stop::Need)
-            }
+        Ok(self.see::<T>(key)?.cloned())
+    }
+
+    /// A row's value by its kind, to look at.
+    pub(super) fn see<T: Table>(&mut self, key: RowKey) -> Result<Option<&T::Value>, Stop> {
+        if let Some(slot) = self.rows.get(&key) {
+            return Ok(slot.row.as_ref().and_then(T::unwrap));
         }
+        self.missing.push(key);
+        Err(Stop::Need)
     }
 
     /// Whether a row is there.
     pub(super) fn has(&mut self, key: RowKey) -> Result<bool, Stop> {
-        self.need([key.clone()])?;
-        Ok(self.find(&key).flatten().is_some())
+        if let Some(row) = self.find(&key) {
+            return Ok(row.is_some());
+        }
+        self.missing.push(key);
+        Err(Stop::Need)
     }
 
     pub(super) fn put(&mut self, key: RowKey, row: Row) {
-        self.changes.insert(key, Some(row));
+        self.set(key, Some(row), false);
     }
 
     pub(super) fn take_away(&mut self, key: RowKey) {
-        self.changes.insert(key, None);
+        self.set(key, None, false);
+    }
+
+    fn set(&mut self, key: RowKey, row: Option<Row>, is_new: bool) {
+        let changed = |is_new| Since::Changed { is_new };
+        let before = match self.rows.entry(key.clone()) {
+            Entry::Vacant(place) => {
+                let since = changed(is_new);
+                place.insert(Slot { row, since });
+                None
+            }
+            Entry::Occupied(mut place) => {
+                let since = match place.get() {
+                    Slot {
+                        since: Since::Read,
+                        row,
+                    } => changed(row.is_none()),
+                    slot => slot.since,
+                };
+                Some(place.insert(Slot { row, since }))
+            }
+        };
+        self.before.push((key, before));
     }
 
     pub(super) fn head(&mut self, log: LogId) -> Result<Head, Stop> {
@@ -146,7 +204,8 @@ impl<'a> Scratch<'a> {
             None
         };
         let event = row.event(log, head.seq, told);
-        self.put(RowKey::Event(log, head.seq), Row::Event(row));
+        // Nothing stands above a log's head.
+        self.set(RowKey::Event(log, head.seq), Some(Row::Event(row)), true);
         self.put(RowKey::Head(log), Row::Head(*head));
         event
     }

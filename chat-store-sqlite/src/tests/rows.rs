@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chat_core::rules::{Counter, Done, EventRow, Row, RowKey};
+use chat_core::rules::{Counter, Done, EventRow, Row, RowCache, RowKey};
 use chat_core::{
     Actor, Content, Conversation, ConversationId, ConversationKind, Data, EventKind, Head, History,
     Key, LogId, Login, LoginId, MAX_ID, Member, Message, Ranges, Reaction, Role, Timestamp, User,
@@ -208,9 +208,14 @@ async fn every_kind_of_row_comes_back_as_it_was_put() {
     let (db, _) = writer.held.as_ref().unwrap();
     let found = || {
         let mut found = BTreeMap::new();
-        rows::get_all(db, rows.keys().cloned(), |key, row| {
-            found.extend(row.map(|row| (key, row)));
-        })
+        rows::get_all(
+            db,
+            &mut RowCache::default(),
+            rows.keys().cloned(),
+            |key, row| {
+                found.extend(row.map(|row| (key, row)));
+            },
+        )
         .unwrap();
         found
     };
@@ -219,10 +224,16 @@ async fn every_kind_of_row_comes_back_as_it_was_put() {
         .iter()
         .map(|(key, row)| (key, Some(row.clone())))
         .collect();
-    rows::apply(db, put.iter().map(|(key, row)| (*key, row))).unwrap();
+    rows::apply(db, put.iter().map(|(key, row)| (*key, row.as_ref(), false))).unwrap();
     assert_eq!(found(), rows);
-    rows::apply(db, put.iter().rev().map(|(key, row)| (*key, row))).unwrap();
+    rows::apply(
+        db,
+        put.iter()
+            .rev()
+            .map(|(key, row)| (*key, row.as_ref(), false)),
+    )
+    .unwrap();
     assert_eq!(found(), rows);
-    rows::apply(db, put.keys().map(|key| (*key, &None))).unwrap();
+    rows::apply(db, put.keys().map(|key| (*key, None, false))).unwrap();
     assert_eq!(found(), BTreeMap::new());
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use chat_core::conformance::PATIENCE;
 use chat_core::{
-    Chat, Committed, ConversationId, ErrorKind, Identity, Item, MAX_ID, Prepared, Store, Transfer,
-    UserId, Viewer,
+    Actor, Change, Chat, Committed, ConversationId, ErrorKind, Identity, Item, MAX_ID, Prepared,
+    Store, Target, Transfer, UserId, Viewer,
 };
 use chat_store_sqlite::rusqlite::{Connection, Transaction, TransactionBehavior};
 use chat_store_sqlite::{SqliteStore, commit_in};
 
-use crate::common::{commit, group, kind, messages, post, register};
+use crate::common::{commit, group, kind, messages, post, prepared, register};
 use crate::crash::{FOLDER, child, lines, tell};
 
 /// A shop with orders in the store's own file.
@@ -118,6 +118,42 @@ async fn an_order_and_its_message_are_there_together_or_not_at_all() {
     assert!(commit(&*shop.store, chair).await.unwrap().replayed);
     let next = commit(&*shop.store, shop.post("next")).await.unwrap();
     assert_eq!(next.first, again.first + 2);
+}
+
+/// The store keeps rows that it need not read again: what a host changed meanwhile it does read.
+#[tokio::test]
+async fn the_store_sees_what_a_host_committed_in_between() {
+    let shop = Shop::new().await;
+    let mut db = shop.connect();
+    let mut last = 0;
+    for turn in 0..6 {
+        let message = shop.post(&turn.to_string());
+        let done = if turn % 2 == 0 {
+            commit(&*shop.store, message).await.unwrap()
+        } else {
+            let tx = begin(&mut db);
+            let done = commit_in(&tx, message).unwrap();
+            tx.commit().unwrap();
+            done
+        };
+        assert!(
+            last == 0 || done.first == last + 1,
+            "after {last} came {}",
+            done.first
+        );
+        last = done.first;
+    }
+    let bob = register(&*shop.store, "bob").await;
+    let talk = group(&*shop.store, &[shop.ada, bob]).await;
+    commit(&*shop.store, post(bob, talk, "early"))
+        .await
+        .unwrap();
+    let tx = begin(&mut db);
+    let (host, remove) = (Actor::Host, Change::Remove { user: bob });
+    commit_in(&tx, prepared(host, Target::Conversation(talk), remove)).unwrap();
+    tx.commit().unwrap();
+    let late = commit(&*shop.store, post(bob, talk, "late")).await;
+    assert_eq!(kind(late), Some(ErrorKind::NotFound));
 }
 
 #[tokio::test]
