@@ -87,7 +87,9 @@ impl<'a> Writing<'a> {
         let events = committed.events.iter();
         self.events
             .extend(events.map(|event| RowKey::Event(event.log, event.seq)));
-        self.pending.extend(outcome.changes);
+        let changes = outcome.changes.into_iter();
+        self.pending
+            .extend(changes.map(|changed| (changed.key, changed.row)));
         if self.events.len() >= PAGE || self.pending.len() >= KNOWN {
             self.flush().await?;
         }
