@@ -12,6 +12,14 @@ export const createSessionStore = () => createStore<SessionState>(() => ({ statu
 
 export type SessionStore = ReturnType<typeof createSessionStore>
 
+/** Who asks the server. What is on its way when a login ends is recognised by its generation, and dropped. */
+export interface Login {
+  /** 0 while nobody is logged in. */
+  user: number
+  /** Another one for every login that begins or ends. */
+  generation: number
+}
+
 const KEY = 'chat.user'
 
 /** Who was logged in here last, for opening the page without a network. A name and a number, no secret. */

@@ -48,7 +48,7 @@ export function ConversationList({ selected }: { selected: number | null }) {
     const box = event.currentTarget
     if (box.scrollHeight - box.scrollTop - box.clientHeight > 600) return
     if (shown < rows.length) setShown(shown + STEP)
-    else if (next !== null) void chat.loadMore()
+    else if (next !== null) void chat.inbox.loadMore()
   }
 
   const awayUnread = away.reduce((sum, entry) => sum + (isMuted(entry) ? 0 : entry.me.unread), 0)

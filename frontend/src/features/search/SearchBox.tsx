@@ -214,7 +214,7 @@ function Hit({ message, text, named, onPick }: HitProps) {
   }, [known, sender, people])
   // An old conversation may lie beyond what the list has loaded.
   useEffect(() => {
-    if (named && !conversations.get(message.conversation)) void chat.fetchEntry(message.conversation)
+    if (named && !conversations.get(message.conversation)) void chat.inbox.fetch(message.conversation)
   }, [named, message.conversation, conversations, chat])
   const where = useConversationName(message.conversation)
   const name = sender === me.id ? t('You') : (known ?? t('Unknown person'))

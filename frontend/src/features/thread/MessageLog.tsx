@@ -116,7 +116,7 @@ export function MessageLog(props: Props) {
     if (!newestSend) return
     setSpan(AT_END)
     setEndKey(newestSend)
-    if (id !== null && shownRange(threads.get(id))?.atEnd === false) void chat.showLatest(id)
+    if (id !== null && shownRange(threads.get(id))?.atEnd === false) void chat.history.showLatest(id)
   }, [newestSend, id, chat, threads])
 
   // A thread with news opens where they begin.
@@ -132,7 +132,7 @@ export function MessageLog(props: Props) {
   useEffect(() => {
     if (!goal || id === null || shownWish.current === goal.wish) return
     let over = false
-    void chat.jumpTo(id, goal.id).then((found) => {
+    void chat.history.jumpTo(id, goal.id).then((found) => {
       if (over || !found) return
       shownWish.current = goal.wish
       setSpan(around(shownRange(threads.get(id))?.items ?? [], goal.id))
@@ -152,7 +152,7 @@ export function MessageLog(props: Props) {
   const jumpHere = useRef<(message: number) => void>(() => {})
   jumpHere.current = (message) => {
     if (id === null) return
-    void chat.jumpTo(id, message).then((found) => {
+    void chat.history.jumpTo(id, message).then((found) => {
       if (!found) return
       setSpan(around(shownRange(threads.get(id))?.items ?? [], message))
       setFlash(message)
@@ -201,19 +201,20 @@ export function MessageLog(props: Props) {
   }
 
   async function toLatest() {
-    if (id !== null && !showsEnd) await chat.showLatest(id)
+    if (id !== null && !showsEnd) await chat.history.showLatest(id)
     setSpan(AT_END)
     setEndKey(`jump${Date.now()}`)
   }
 
   function nearTop() {
     if (start > 0) setSpan(earlier(items, span))
-    else if (id !== null && thread?.older === 'idle' && range && !range.atStart) void chat.loadOlder(id)
+    else if (id !== null && thread?.older === 'idle' && range && !range.atStart)
+      void chat.history.loadOlder(id)
   }
 
   function nearEnd() {
     if (span.to !== null) setSpan(later(items, span))
-    else if (id !== null && thread?.newer === 'idle' && range && !range.atEnd) void chat.loadNewer(id)
+    else if (id !== null && thread?.newer === 'idle' && range && !range.atEnd) void chat.history.loadNewer(id)
   }
 
   function onAtEnd(now: boolean) {
@@ -291,7 +292,7 @@ export function MessageLog(props: Props) {
           {thread?.older === 'error' && id !== null && (
             <p className={styles.edge}>
               {t('Older messages could not be loaded.')}
-              <Button onClick={() => chat.loadOlder(id)}>{t('Try again')}</Button>
+              <Button onClick={() => chat.history.loadOlder(id)}>{t('Try again')}</Button>
             </p>
           )}
           {rows.length === 0 && (
@@ -333,7 +334,7 @@ export function MessageLog(props: Props) {
           {thread?.newer === 'error' && id !== null && (
             <p className={styles.edge}>
               {t('Newer messages could not be loaded.')}
-              <Button onClick={() => chat.loadNewer(id)}>{t('Try again')}</Button>
+              <Button onClick={() => chat.history.loadNewer(id)}>{t('Try again')}</Button>
             </p>
           )}
         </div>

@@ -3,5 +3,5 @@ import { useServices } from '../../stores/context'
 
 export function useBlocked(user: number | null): boolean {
   const { chat } = useServices()
-  return useSyncExternalStore(chat.onBlocked, () => user !== null && chat.isBlocked(user))
+  return useSyncExternalStore(chat.userLog.onBlocked, () => user !== null && chat.userLog.blocked().has(user))
 }
