@@ -1,20 +1,18 @@
 import { Search, X } from 'lucide-react'
-import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react'
+import { type KeyboardEvent, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
 import { useLocation } from 'wouter'
-import { useStore } from 'zustand'
 import type { Message, User } from '../../api/protocol'
 import { arrowFocus } from '../../lib/arrowFocus'
-import { snippet } from '../../lib/highlight'
 import { t } from '../../lib/i18n'
-import { plain } from '../../lib/markdown'
-import { listTime } from '../../lib/time'
-import { useMe, useServices } from '../../stores/context'
-import { entryName } from '../../stores/describe'
+import { useServices } from '../../stores/context'
 import { Avatar } from '../../ui/Avatar'
 import { Button, IconButton } from '../../ui/Button'
 import styles from './SearchBox.module.css'
+import { useConversationName } from './useConversationName'
 import { useMessageSearch } from './useMessageSearch'
 import { usePeopleSearch } from './usePeopleSearch'
+
+const Hit = lazy(() => import('./Hit').then((m) => ({ default: m.Hit })))
 
 interface Props {
   /** Search in this conversation only. */
@@ -159,7 +157,7 @@ export function SearchBox({ within, onLeave, onShow, children }: Props) {
             </ul>
           )}
           {messages.found.length > 0 && (
-            <>
+            <Suspense>
               <h2 className={styles.heading}>{t('Messages')}</h2>
               <ul aria-label={t('Messages found')}>
                 {messages.found.map((message) => (
@@ -172,7 +170,7 @@ export function SearchBox({ within, onLeave, onShow, children }: Props) {
                   />
                 ))}
               </ul>
-            </>
+            </Suspense>
           )}
           {messages.next !== null && (
             <p className={styles.more}>
@@ -184,60 +182,5 @@ export function SearchBox({ within, onLeave, onShow, children }: Props) {
         </div>
       )}
     </>
-  )
-}
-
-function useConversationName(id: number): string {
-  const { conversations, people } = useServices()
-  const entry = useStore(conversations.state, ({ list }) =>
-    list.find(({ conversation }) => conversation.id === id),
-  )
-  return useStore(people.state, ({ names }) => (entry ? entryName(entry, names) : t('Conversation')))
-}
-
-interface HitProps {
-  message: Message
-  /** What was searched for. */
-  text: string
-  /** With the conversation that it is in. */
-  named: boolean
-  onPick(message: Message): void
-}
-
-function Hit({ message, text, named, onPick }: HitProps) {
-  const { people, chat, conversations } = useServices()
-  const me = useMe()
-  const sender = message.sender ?? 0
-  const known = useStore(people.state, ({ names }) => names[sender])
-  useEffect(() => {
-    if (known === undefined && sender) people.ask(sender)
-  }, [known, sender, people])
-  // An old conversation may lie beyond what the list has loaded.
-  useEffect(() => {
-    if (named && !conversations.get(message.conversation)) void chat.inbox.fetch(message.conversation)
-  }, [named, message.conversation, conversations, chat])
-  const where = useConversationName(message.conversation)
-  const name = sender === me.id ? t('You') : (known ?? t('Unknown person'))
-  const pieces = snippet(plain(message.text ?? ''), text)
-  return (
-    <li>
-      <button type="button" className={styles.hit} onClick={() => onPick(message)}>
-        <span className={styles.line}>
-          <span className={`${styles.name} one-line`} dir="auto">
-            {named ? where : name}
-          </span>
-          <time className={styles.time} dateTime={message.at}>
-            {listTime(message.at)}
-          </time>
-        </span>
-        <span className={styles.snippet} dir="auto">
-          {named && name !== where && `${name}: `}
-          {pieces.map((piece, place) =>
-            // biome-ignore lint/suspicious/noArrayIndexKey: pieces of a text have no other name
-            piece.hit ? <mark key={place}>{piece.text}</mark> : piece.text,
-          )}
-        </span>
-      </button>
-    </li>
   )
 }
