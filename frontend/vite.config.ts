@@ -51,6 +51,14 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: 'es2022',
+    // One file, which stays as it is while the app changes; left to themselves these become several small ones.
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [{ name: 'react', test: /node_modules\/(react|react-dom|scheduler|zustand)\// }],
+        },
+      },
+    },
   },
   test: {
     restoreMocks: true,
