@@ -6,6 +6,7 @@ import { membersText, t } from '../../lib/i18n'
 import { useMe, useServices } from '../../stores/context'
 import { Avatar } from '../../ui/Avatar'
 import { Button, IconButton } from '../../ui/Button'
+import { ConfirmDialog } from '../../ui/ConfirmDialog'
 import { Dialog } from '../../ui/Dialog'
 import { Field } from '../../ui/Field'
 import { Menu, MenuItem, type Origin, originOf } from '../../ui/Menu'
@@ -65,6 +66,8 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
   )
   const may = (member: Member) =>
     governs && member.user !== me.id && (role === 'owner' || member.role === 'member')
+  // Somebody has to own what is left behind.
+  const handsOver = role === 'owner' && sorted.length > 1
   const setRole = (user: number, to: Role) =>
     run(() => actions.write('set_role', { conversation: id, user, role: to }))
 
@@ -152,19 +155,10 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
           )}
           {isGroup && role !== undefined && (
             <div className={styles.leave}>
-              {mode === 'leave' && role === 'owner' && sorted.length > 1 ? (
+              {mode === 'leave' && handsOver ? (
                 <p className={styles.role}>{t('Make somebody else the owner first, then leave.')}</p>
               ) : (
-                <Button
-                  tone="danger"
-                  onClick={() =>
-                    role === 'owner' && sorted.length > 1
-                      ? setMode('leave')
-                      : run(() => actions.write('leave', { conversation: id }), onClose)
-                  }
-                >
-                  {t('Leave group')}
-                </Button>
+                <Button onClick={() => setMode('leave')}>{t('Leave group')}</Button>
               )}
             </div>
           )}
@@ -217,6 +211,18 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
             {t('Remove from the group')}
           </MenuItem>
         </Menu>
+      )}
+      {mode === 'leave' && !handsOver && (
+        <ConfirmDialog
+          title={t('Leave {name}?', { name })}
+          text={t('You get no more of its messages until somebody adds you again.')}
+          action={t('Leave group')}
+          onConfirm={async () => {
+            await actions.write('leave', { conversation: id })
+            onClose()
+          }}
+          onClose={() => setMode('look')}
+        />
       )}
     </Dialog>
   )

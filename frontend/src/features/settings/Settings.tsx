@@ -98,9 +98,7 @@ export function Settings({ onClose }: { onClose(): void }) {
           {error}
         </p>
       )}
-      <Button tone="danger" onClick={logout}>
-        {t('Log out')}
-      </Button>
+      <Button onClick={logout}>{t('Log out')}</Button>
       <p className={styles.note}>
         {t('Logging out ends it in all tabs and clears what is kept on this device.')}
       </p>
