@@ -12,6 +12,10 @@ use crate::{Error, Search};
 const BATCH: usize = 256;
 /// After fewer than that, more may gather: many small batches cost a store more than a few large ones.
 const GATHER: Duration = Duration::from_millis(50);
+/// In a rush the index rests this many times as long as it worked: what waits to be acknowledged goes first …
+const REST: u32 = 7;
+/// … until the index has been behind for so long. From then on it takes as much of the store's time as the commits.
+const RUSH: Duration = Duration::from_secs(10);
 
 /// Starts the task, where the store has an index; it ends with the hub. It works when something was committed here or a node
 /// tells of something, when somebody comes or searches, and as long as somebody is here by the sweep as well, for what
@@ -26,6 +30,7 @@ pub(crate) fn start(hub: &Arc<Hub>) {
         tokio::pin!(stop);
         let mut failures = 0_u32;
         let mut whole = false;
+        let mut behind: Option<Instant> = None;
         loop {
             let mut somebody = false;
             let mut pause = None;
@@ -35,10 +40,22 @@ pub(crate) fn start(hub: &Arc<Hub>) {
                 let began = Instant::now();
                 let taken = advance(&hub, search, &mut whole).await;
                 failures = if taken.is_err() { failures + 1 } else { 0 };
+                if !matches!(taken, Ok(BATCH)) {
+                    behind = None;
+                }
                 match taken {
                     Ok(0) => {}
-                    // Whoever commits gets as much of the store's time as the index, at least.
-                    Ok(BATCH) => pause = Some(began.elapsed()),
+                    Ok(BATCH) => {
+                        let is_rush = behind.get_or_insert(began).elapsed() < RUSH;
+                        // Whether anything was committed since the last time it was asked.
+                        let is_busy = tokio::select! {
+                            biased;
+                            () = changed.notified() => true,
+                            () = std::future::ready(()) => false,
+                        };
+                        let rest = if is_rush && is_busy { REST } else { 1 };
+                        pause = Some(began.elapsed() * rest);
+                    }
                     Ok(_) => pause = Some(GATHER),
                     Err(error) => {
                         // Once is nothing: the store may just be closing.
