@@ -1,7 +1,7 @@
 //! Finding messages by their words: what a store offers for it, and what all stores have in common.
 //!
-//! The index follows the feed, some time behind the commits and never in their way ([`Search::index`]; a [`crate::Chat`] sees
-//! to it). What is found is read in one snapshot with the viewer's rights, and checked against the text as it stands there:
+//! The index follows the feed, some time behind the commits, which go first where there are many ([`Search::index`]; a
+//! [`crate::Chat`] sees to it). What is found is read in one snapshot with the viewer's rights, and checked against the text as it stands there:
 //! an index that lags, or that is coarser than the words asked for, makes nothing wrong.
 //!
 //! Words are kept apart by conversation. So a search looks only at what its viewer may read: what others write elsewhere,
