@@ -62,7 +62,9 @@ export function createUserLog({ connection, conversations, inbox, login, cleared
           ...entry,
           me: { ...entry.me, listed: (entry.last?.id ?? 0) > event.through, unread: 0, mentions: 0 },
         }))
-        return cleared(event.conversation)
+        cleared(event.conversation)
+        // What changed of its settings before that is told to nobody who was away.
+        return void inbox.fetch(event.conversation)
       case 'muted':
         return conversations.update(event.conversation, (entry) => {
           const { muted_until: _, ...rest } = entry.me
