@@ -16,7 +16,7 @@ use crate::{
 const ROUNDS: u64 = 4;
 /// Messages of each writer before the removal, and after it.
 const MESSAGES: u64 = 12;
-/// The kinds of signals before and after the removal was acknowledged.
+/// The kinds of signals before and after their sender was told of the removal.
 const BEFORE: &str = "before";
 const AFTER: &str = "after";
 
@@ -149,6 +149,11 @@ impl Scene<'_> {
                 let done = chat.commit(write).await?;
                 self.end.store(done.first, Ordering::SeqCst);
                 self.over.store(true, Ordering::SeqCst);
+                // Signals are in the order of what their sender's node knows: whoever was told of the removal signals after it.
+                for device in &mut devices {
+                    device.connection().signal(id, BEFORE, None)?;
+                    device.until_seq(id, done.first).await?;
+                }
             }
             let is_over = self.over.load(Ordering::SeqCst);
             for device in &devices {
