@@ -37,7 +37,7 @@ pub(super) struct Hole {
     pub(super) answers: Vec<(Seq, Answer)>,
     receipts: Vec<(Seq, Arc<Receipt>)>,
     /// The log is known to reach this far.
-    target: Seq,
+    pub(super) target: Seq,
     fetching: bool,
 }
 
@@ -261,11 +261,7 @@ impl Shard {
             rest = more;
         }
         self.fill(log).await;
-        if self.logs.get(&log).is_some_and(|open| {
-            open.hole
-                .as_ref()
-                .is_some_and(|hole| hole.target > open.last)
-        }) {
+        if self.logs.get(&log).is_some_and(OpenLog::is_behind) {
             self.fetch(log, Duration::ZERO);
         }
     }

@@ -87,6 +87,14 @@ pub(super) struct OpenLog {
     pub(super) hole: Option<Box<Hole>>,
 }
 
+impl OpenLog {
+    /// Whether more is known to be in the store than has come here, somebody's leaving perhaps.
+    pub(super) fn is_behind(&self) -> bool {
+        let hole = self.hole.as_ref();
+        hole.is_some_and(|hole| hole.target > self.last)
+    }
+}
+
 pub(crate) struct Shard {
     pub(super) hub: Arc<Hub>,
     pub(super) commands: mpsc::UnboundedSender<Command>,
@@ -211,6 +219,9 @@ impl Shard {
             (EventKind::Left { user }, _) => {
                 open.settled = open.settled.max(open.last);
                 if let Some(user) = self.hub.users.get(*user) {
+                    if user.place(log).is_some() {
+                        user.leave(log, seq);
+                    }
                     self.unsubscribe(log, &user);
                     if let LogId::Conversation(id) = log
                         && !self.logs.contains_key(&log)

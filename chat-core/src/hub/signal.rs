@@ -305,7 +305,7 @@ impl Shard {
             }
         } else {
             let sender = self.hub.users.get(signal.user);
-            if sender.is_none_or(|sender| sender.place(log).is_none()) {
+            if sender.is_none_or(|sender| sender.place(log).is_none()) || open.is_behind() {
                 return;
             }
             self.hub.tell(|| Hint::Signal {

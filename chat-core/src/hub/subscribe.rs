@@ -150,6 +150,14 @@ impl Shard {
         if user.place(log).is_some() {
             return;
         }
+        // They may have come and gone since the membership was read, or since they were told of it.
+        let left = user.left(log);
+        let after = after.max(left);
+        if let LogId::Conversation(conversation) = log
+            && read_at < left
+        {
+            return self.look_up(user, conversation, after);
+        }
         let hub = &self.hub;
         let open = self.logs.entry(log).or_insert_with(|| {
             hub.watch(log, true);

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::OnceCell;
 
 use super::device::{Device, lock};
-use crate::{LogId, UserId};
+use crate::limits::fixed;
+use crate::{LogId, Seq, UserId};
 
 /// A user with at least one device here.
 pub(crate) struct OnlineUser {
@@ -15,6 +16,8 @@ pub(crate) struct OnlineUser {
     /// The logs this user is live on, ascending, each with the user's place among the log's subscribers. A place is written
     /// by the log's shard only.
     pub(crate) logs: Mutex<Vec<(LogId, u32)>>,
+    /// The logs they left while they were here, each with the seq by which: all up to there was told.
+    left: Mutex<Vec<(LogId, Seq)>>,
     /// Whom they blocked while they were here.
     pub(crate) blocks: Mutex<Vec<UserId>>,
     /// Set once the memberships are subscribed to.
@@ -35,6 +38,23 @@ impl OnlineUser {
             Ok(at) => logs[at].1 = place,
             Err(at) => logs.insert(at, (log, place)),
         }
+    }
+
+    /// They left a log that they were live on, by the event with this seq.
+    pub(crate) fn leave(&self, log: LogId, seq: Seq) {
+        let mut left = lock(&self.left);
+        left.retain(|(other, _)| *other != log);
+        if left.len() as u64 >= fixed::CONVERSATIONS {
+            left.remove(0);
+        }
+        left.push((log, seq));
+    }
+
+    /// The seq by which they left a log last; 0 unless they did while they were here.
+    pub(crate) fn left(&self, log: LogId) -> Seq {
+        let left = lock(&self.left);
+        let found = left.iter().find(|(other, _)| *other == log);
+        found.map_or(0, |(_, seq)| *seq)
     }
 
     /// Whether they blocked somebody while they were here.
@@ -84,6 +104,7 @@ impl Users {
                 id,
                 devices: Mutex::default(),
                 logs: Mutex::default(),
+                left: Mutex::default(),
                 blocks: Mutex::default(),
                 subscribed: OnceCell::new(),
             })
