@@ -33,7 +33,7 @@ use crate::{
 /// use std::sync::{Mutex, MutexGuard, PoisonError};
 ///
 /// use async_trait::async_trait;
-/// use chat_core::rules::{EventRow, Group, Row, RowKey, Step};
+/// use chat_core::rules::{Changed, EventRow, Group, Row, RowKey, Step};
 /// use chat_core::snapshot::{self, Snapshot};
 /// use chat_core::*;
 ///
@@ -125,11 +125,9 @@ use crate::{
 ///                     }
 ///                 }
 ///                 Step::Done(outcome) => {
-///                     for (key, row) in outcome.changes {
-///                         if let RowKey::Event(log, seq) = key
-///                             && !moment.rows.contains_key(&key)
-///                         {
-///                             moment.order.push((log, seq));
+///                     for Changed { key, row, is_new } in outcome.changes {
+///                         if let (RowKey::Event(log, seq), true) = (&key, is_new) {
+///                             moment.order.push((*log, *seq));
 ///                         }
 ///                         match row {
 ///                             Some(row) => moment.rows.insert(key, row),

@@ -63,8 +63,18 @@ fn tests_named_in_the_readme_exist() -> io::Result<()> {
 fn files_the_pages_link_to_exist() -> io::Result<()> {
     for (name, folder) in [("README.md", ""), ("docs/ARCHITECTURE.md", "docs")] {
         for link in between(&page(name)?, "](", ")").filter(|link| !link.contains("://")) {
-            let file = root().join(folder).join(link);
+            let (file, chapter) = link.split_once('#').unwrap_or((link, ""));
+            let file = root().join(folder).join(file);
             assert!(file.exists(), "{name} links to {link}");
+            if !chapter.is_empty() {
+                let text = std::fs::read_to_string(file)?;
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                let is_there = headings.any(|line| {
+                    let heading = line.trim_start_matches('#').trim().to_lowercase();
+                    heading.replace(' ', "-") == chapter
+                });
+                assert!(is_there, "{name} links to {link}: no such chapter");
+            }
         }
     }
     Ok(())
