@@ -160,13 +160,16 @@ fn conditions() -> String {
         .and_then(|kib| kib.parse::<f64>().ok());
     let gib = memory.unwrap_or_default() / f64::from(1 << 20);
     let temporary = std::env::temp_dir();
-    let filesystem = said("stat", &["-f", "-c", "%T", &temporary.to_string_lossy()]);
+    let filesystem = said("df", &["--output=fstype", &temporary.to_string_lossy()]);
+    let filesystem = filesystem.lines().last().unwrap_or_default();
+    // What a distributor adds to the number says nothing about figures.
+    let kernel = said("uname", &["-r"]);
+    let kernel = kernel.split('-').next().unwrap_or_default();
     let load = file("/proc/loadavg");
     let load = load.split(' ').next().unwrap_or_default();
     format!(
-        "{}: {model}, {cores} cores, {gib:.0} GiB, Linux {}, files on {filesystem}; load average {load} when it began.",
+        "{}: {model}, {cores} cores, {gib:.0} GiB, Linux {kernel}, files on {filesystem}; load average {load} when it began.",
         said("date", &["+%F"]),
-        said("uname", &["-r"]),
     )
 }
 
