@@ -21,7 +21,7 @@ use crate::{
 /// the last connection ends it.
 #[derive(Clone)]
 pub struct Chat {
-    node: Arc<Node>,
+    pub(crate) node: Arc<Node>,
 }
 
 /// What a [`Chat`] is built of.

@@ -231,3 +231,69 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::MemoryStore;
+    use crate::{Actor, Change, Chat, History, Identity, Item, Role, Target, Write};
+
+    /// Laws 7 and 8: a membership that was read before its user left, and arrives after, opens nothing that is past.
+    #[tokio::test]
+    async fn a_stay_is_told_once() {
+        let chat = Chat::builder(MemoryStore::new()).build();
+        let owner = chat.enroll("test", "owner", "Owner").await.unwrap();
+        let guest = chat.enroll("test", "guest", "Guest").await.unwrap();
+        let create = Change::Create {
+            title: None,
+            data: None,
+            managed: false,
+            history: History::Joined,
+            members: vec![(guest, Role::Member)],
+        };
+        let write = |target, change| Write::new(Actor::User(owner), target, vec![change]);
+        let made = chat.commit(write(Target::Group, create)).await.unwrap();
+        let conversation = made.conversation.unwrap();
+        let log = LogId::Conversation(conversation);
+        let mut device = chat.connect(Identity::of(guest)).await.unwrap();
+        let inside = Change::post("inside");
+        let remove = Change::Remove { user: guest };
+        let to = Target::Conversation(conversation);
+        chat.commit(write(to.clone(), inside)).await.unwrap();
+        chat.commit(write(to, remove)).await.unwrap();
+        let hub = &chat.node.hub;
+        hub.flush().await;
+        let stale = Subscribe {
+            log,
+            user: hub.users.get(guest).unwrap(),
+            ranges: Ranges::from_seq(1),
+            read_at: made.last(),
+            after: 0,
+        };
+        hub.send(log, Command::Subscribe(stale));
+        hub.send(
+            log,
+            Command::Hint {
+                log,
+                seq: made.last(),
+            },
+        );
+        hub.flush().await;
+        let pair = Target::Direct(owner, guest);
+        let over = chat
+            .commit(write(pair, Change::post("over")))
+            .await
+            .unwrap();
+        let (mut all, mut items) = (Vec::new(), Vec::new());
+        let end = |item: &Item| matches!(item, Item::Event(event) if Some(event.event.log) == over.conversation.map(LogId::from));
+        while !all.iter().any(end) {
+            device.drain(&mut items).await;
+            all.append(&mut items);
+        }
+        let told = all
+            .iter()
+            .filter(|item| matches!(item, Item::Event(event) if event.event.log == log));
+        assert_eq!(told.count(), 2, "the message and the removal");
+        assert!(hub.users.get(guest).unwrap().place(log).is_none());
+    }
+}
