@@ -40,6 +40,7 @@ mod commit;
 mod error;
 mod fault;
 mod open;
+mod places;
 mod readers;
 mod rows;
 mod schema;

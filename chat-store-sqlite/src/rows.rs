@@ -7,8 +7,9 @@
 use chat_core::rules::{Counter, Row, RowCache, RowKey};
 use rusqlite::{CachedStatement, Connection};
 
-use crate::columns::{self, Binder, actor_to_int, log_to_int};
+use crate::columns::{self, Binder, actor_to_int, event_columns, log_to_int};
 use crate::fault::Fault;
+use crate::places::{self, Appended};
 
 /// The statements of one kind of row.
 pub(crate) struct Table {
@@ -94,8 +95,14 @@ pub(crate) static MEMBER: Table = table!("chat_member" ("conversation", "user")
     => ("role", "ranges", "read", "read_ordinal", "delivered", "hidden", "muted_until", "archived", "mentions"));
 pub(crate) static HEAD: Table =
     table!("chat_head" ("log") => ("seq", "floor", "ordinal", "message", "at"));
-static EVENT: Table = table!("chat_event" ("log", "seq")
+/// Entries are found by [`places`].
+static EVENT: Table = table!("chat_event" ("position")
     => ("at", "actor", "ordinal", "kind", "revision", "text", "data", "edited_at", "reply_to", "mentions", "reactions"));
+const NEW_EVENT: &str = concat!(
+    "INSERT INTO chat_event(",
+    event_columns!(),
+    ", log, seq) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"
+);
 pub(crate) static REACTIONS: Table =
     table!("chat_reaction" ("conversation", "message", "user") => ("body"));
 pub(crate) static DONE: Table = table!("chat_done" ("key", "author")
@@ -124,8 +131,7 @@ fn table(key: &RowKey) -> Result<&'static Table, Fault> {
 
 /// The row of a key.
 pub(crate) fn get(db: &Connection, key: &RowKey) -> Result<Option<Row>, Fault> {
-    let mut statement = db.prepare_cached(table(key)?.get)?;
-    get_with(&mut statement, key)
+    get_with(db, &mut None, key)
 }
 
 /// The rows of keys, each handed over with its key: out of the cache, or else out of the database and into the cache. While
@@ -140,7 +146,7 @@ pub(crate) fn get_all(
     for key in keys {
         let mut row = cache.get(&key);
         if row.is_none() {
-            row = get_with(statement(db, &mut last, table(&key)?.get)?, &key)?;
+            row = get_with(db, &mut last, &key)?;
             cache.put(&key, row.as_ref());
         }
         supply(key, row);
@@ -148,16 +154,26 @@ pub(crate) fn get_all(
     Ok(())
 }
 
-fn get_with(statement: &mut CachedStatement<'_>, key: &RowKey) -> Result<Option<Row>, Fault> {
-    bind_key(&mut Binder::new(statement), key)?;
+fn get_with<'d>(
+    db: &'d Connection,
+    last: &mut Last<'d>,
+    key: &RowKey,
+) -> Result<Option<Row>, Fault> {
+    let statement = statement(db, last, table(key)?.get)?;
+    if !bind_place(db, &mut Binder::new(statement), key)? {
+        return Ok(None);
+    }
     let mut rows = statement.raw_query();
     rows.next()?.map(|row| columns::read(key, row)).transpose()
 }
 
+/// The statement used last.
+type Last<'d> = Option<(&'static str, CachedStatement<'d>)>;
+
 /// The statement used last, if it is the same again.
 fn statement<'a, 'd>(
     db: &'d Connection,
-    last: &'a mut Option<(&'static str, CachedStatement<'d>)>,
+    last: &'a mut Last<'d>,
     sql: &'static str,
 ) -> Result<&'a mut CachedStatement<'d>, Fault> {
     match last {
@@ -176,27 +192,56 @@ pub(crate) fn apply<'a>(
     changes: impl IntoIterator<Item = (&'a RowKey, Option<&'a Row>, bool)>,
 ) -> Result<(), Fault> {
     let mut last = None;
+    let mut appended = Appended::default();
     for (key, row, is_new) in changes {
         let table = table(key)?;
         let Some(row) = row else {
             let delete = statement(db, &mut last, table.delete)?;
-            bind_key(&mut Binder::new(delete), key)?;
-            delete.raw_execute()?;
+            if bind_place(db, &mut Binder::new(delete), key)? {
+                delete.raw_execute()?;
+            }
             continue;
         };
-        let mut put = |sql| -> Result<usize, Fault> {
-            let statement = statement(db, &mut last, sql)?;
-            let mut to = Binder::new(statement);
+        if let (RowKey::Head(log), Row::Head(head)) = (key, row)
+            && appended.write_head(db, *log, head)?
+        {
+            continue;
+        }
+        if let Some(update) = table.update.filter(|_| !is_new) {
+            let update = statement(db, &mut last, update)?;
+            let mut to = Binder::new(update);
             columns::bind(&mut to, key, row)?;
-            bind_key(&mut to, key)?;
-            Ok(statement.raw_execute()?)
+            if bind_place(db, &mut to, key)? && update.raw_execute()? > 0 {
+                continue;
+            }
+        }
+        let insert = match key {
+            RowKey::Event(..) => NEW_EVENT,
+            _ => table.insert,
         };
-        match table.update.filter(|_| !is_new) {
-            Some(update) if put(update)? > 0 => {}
-            _ => drop(put(table.insert)?),
+        let insert = statement(db, &mut last, insert)?;
+        let mut to = Binder::new(insert);
+        columns::bind(&mut to, key, row)?;
+        bind_key(&mut to, key)?;
+        insert.raw_execute()?;
+        if let RowKey::Event(log, seq) = key {
+            appended.push(*log, *seq, db.last_insert_rowid())?;
+            if !is_new {
+                places::found(db, *log)?;
+            }
         }
     }
-    Ok(())
+    appended.settle(db)
+}
+
+/// Binds what a row is found by in its table. An entry is found by its position: `false` if there is none.
+fn bind_place(db: &Connection, to: &mut Binder<'_, '_>, key: &RowKey) -> Result<bool, Fault> {
+    let RowKey::Event(log, seq) = key else {
+        return bind_key(to, key).map(|()| true);
+    };
+    let place = places::of(db, *log, *seq)?;
+    place.map(|place| to.int(place)).transpose()?;
+    Ok(place.is_some())
 }
 
 pub(crate) fn bind_key(to: &mut Binder<'_, '_>, key: &RowKey) -> Result<(), Fault> {

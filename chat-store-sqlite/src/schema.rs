@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 /// released are never changed, only followed by others.
 ///
 /// What each index costs with every message:
-/// - `chat_event` grows at its end and so does `chat_done`, whose keys begin with a clock. The index by (log, seq) does not:
-///   it is the dearest part of a message when many logs are written at once, and what every read of a log goes by.
+/// - `chat_event` grows at its end and so does `chat_done`, whose keys begin with a clock. An index by (log, seq) would not:
+///   it was the dearest part of a message when many logs are written at once. `places.rs` tells what stands for it.
 ///   Clustering the events by (log, seq) instead makes pages faster and writes a third slower.
 /// - `chat_member_user` is touched only when somebody becomes a member: cursors are no part of it.
 ///
@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 /// as long as the youngest event stays: retention must leave it.
 ///
 /// `chat_search` is described in `search.rs`.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
     CREATE TABLE chat_meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE chat_user(user INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
@@ -73,6 +73,25 @@ const STEPS: [&str; 3] = [
             INSERT INTO chat_reworded(position, text) SELECT old.position, old.text
                 WHERE NOT EXISTS(SELECT 1 FROM chat_reworded WHERE position = old.position);
         END;
+",
+    "
+    ALTER TABLE chat_head ADD COLUMN placed INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE chat_head ADD COLUMN tail BLOB NOT NULL DEFAULT x'';
+    CREATE TABLE chat_segment(
+        log INTEGER NOT NULL, segment INTEGER NOT NULL, places BLOB NOT NULL,
+        PRIMARY KEY(log, segment)) STRICT, WITHOUT ROWID;
+    INSERT INTO chat_segment(log, segment, places)
+        SELECT log, (seq - 1) / 64, unhex(group_concat(printf('%010x', position), '' ORDER BY seq))
+        FROM chat_event GROUP BY 1, 2;
+    INSERT INTO chat_head(log, seq, floor, ordinal, message, at)
+        SELECT DISTINCT log, 0, 0, 0, 0, 0 FROM chat_segment WHERE true ON CONFLICT DO NOTHING;
+    UPDATE chat_head SET placed =
+        coalesce((SELECT max(seq) FROM chat_event WHERE chat_event.log = chat_head.log), 0);
+    UPDATE chat_head SET tail = coalesce(
+        (SELECT places FROM chat_segment WHERE chat_segment.log = chat_head.log AND segment = placed / 64), x'');
+    DELETE FROM chat_segment
+        WHERE segment = (SELECT placed / 64 FROM chat_head WHERE chat_head.log = chat_segment.log);
+    DROP INDEX chat_event_seq;
 ",
 ];
 

@@ -15,14 +15,13 @@
 use async_trait::async_trait;
 use chat_core::search::{self, Candidate, Document, Index, Query, Stretch, words};
 use chat_core::snapshot::Pages;
-use chat_core::{
-    ConversationId, Error, LogId, Search, SearchCursor, SearchPage, Seq, Viewer, snapshot,
-};
+use chat_core::{ConversationId, Error, Search, SearchCursor, SearchPage, Seq, Viewer, snapshot};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::SqliteStore;
-use crate::columns::{int, log_to_int, number};
+use crate::columns::int;
 use crate::fault::Fault;
+use crate::places;
 use crate::view::View;
 
 /// Stands between a conversation and a word. FTS5's `ascii` tokenizer takes it for a letter, and no word has it.
@@ -82,7 +81,7 @@ fn put(tx: &Transaction<'_>, document: &Document) -> Result<(), Fault> {
     let position = match document.position {
         Some(position) => int(position),
         None => {
-            let Some(position) = position(tx, id, document.seq)? else {
+            let Some(position) = places::of(tx, id.into(), document.seq)? else {
                 return Ok(());
             };
             let old: Option<String> = tx
@@ -137,13 +136,6 @@ fn expression(id: ConversationId, query: &Query) -> String {
     phrases.collect::<Vec<_>>().join(" AND ")
 }
 
-fn position(db: &Connection, id: ConversationId, seq: Seq) -> Result<Option<i64>, Fault> {
-    Ok(db
-        .prepare_cached("SELECT position FROM chat_event WHERE log = ? AND seq = ?")?
-        .query_row([log_to_int(id.into()), int(seq)], |row| row.get(0))
-        .optional()?)
-}
-
 /// The highest positions below `before` in stretches, each with its conversation, descending.
 fn candidates(
     db: &Connection,
@@ -152,12 +144,6 @@ fn candidates(
     before: i64,
     limit: usize,
 ) -> Result<Vec<Candidate>, Fault> {
-    let mut first = db.prepare_cached(
-        "SELECT position FROM chat_event WHERE log = ? AND seq >= ? ORDER BY seq LIMIT 1",
-    )?;
-    let mut last = db.prepare_cached(
-        "SELECT position FROM chat_event WHERE log = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
-    )?;
     let mut matching = db.prepare_cached(
         "SELECT rowid FROM chat_search WHERE chat_search MATCH ? AND rowid >= ? AND rowid <= ?
          ORDER BY rowid DESC LIMIT ?",
@@ -166,17 +152,12 @@ fn candidates(
     let mut lowest = 0;
     for stretch in within {
         let id = stretch.conversation;
-        let log = log_to_int(LogId::Conversation(id));
-        let end: Option<i64> = last
-            .query_row([log, int(stretch.last)], |row| row.get(0))
-            .optional()?;
+        let end = places::last_up_to(db, id.into(), stretch.last)?;
         let high = end.unwrap_or(0).min(before.saturating_sub(1));
         // What is older than all of a full page does not count.
         let mut low = lowest;
         if low <= high && stretch.first > 1 {
-            let start: Option<i64> = first
-                .query_row([log, int(stretch.first)], |row| row.get(0))
-                .optional()?;
+            let start = places::of(db, id.into(), stretch.first)?;
             low = low.max(start.unwrap_or(i64::MAX));
         }
         if low > high {
@@ -193,15 +174,13 @@ fn candidates(
             lowest = found.last().map_or(lowest, |(position, _)| position + 1);
         }
     }
-    let mut seq = db.prepare_cached("SELECT seq FROM chat_event WHERE position = ?")?;
     let mut candidates = Vec::with_capacity(found.len());
     for (position, conversation) in found {
-        let mut rows = seq.query([position])?;
-        if let Some(row) = rows.next()? {
+        if let Some(seq) = places::seq_at(db, position)? {
             candidates.push(Candidate {
                 position: position.unsigned_abs(),
                 conversation,
-                seq: number(row, 0)?,
+                seq,
             });
         }
     }
@@ -210,7 +189,7 @@ fn candidates(
 
 impl Index for View<'_> {
     async fn position(&self, conversation: ConversationId, seq: Seq) -> Result<Option<u64>, Error> {
-        let position = position(self.db(), conversation, seq)?;
+        let position = places::of(self.db(), conversation.into(), seq)?;
         Ok(position.map(i64::unsigned_abs))
     }
 

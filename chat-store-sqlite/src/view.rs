@@ -8,7 +8,7 @@ use rusqlite::{Connection, Params};
 
 use crate::columns::{self, event_columns, head_columns, int, member_columns};
 use crate::fault::Fault;
-use crate::rows;
+use crate::{places, rows};
 
 /// What a connection inside a transaction sees.
 #[derive(Debug)]
@@ -64,29 +64,22 @@ impl Snapshot for View<'_> {
         newest_first: bool,
         limit: usize,
     ) -> Result<Vec<(Seq, EventRow)>, Error> {
-        let sql = if newest_first {
-            concat!(
-                "SELECT seq, ",
+        let events = || {
+            let places = places::within(self.db, log, first, last, newest_first, limit)?;
+            let mut event = self.db.prepare_cached(concat!(
+                "SELECT ",
                 event_columns!(),
-                " FROM chat_event WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC LIMIT ?"
-            )
-        } else {
-            concat!(
-                "SELECT seq, ",
-                event_columns!(),
-                " FROM chat_event WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
-            )
+                " FROM chat_event WHERE position = ?"
+            ))?;
+            let mut events = Vec::with_capacity(places.len());
+            for (seq, place) in places {
+                let mut rows = event.query([place])?;
+                let row = rows.next()?.ok_or_else(columns::damaged)?;
+                events.push((seq, columns::event(row, 0, log, seq)?));
+            }
+            Ok(events)
         };
-        let params = (
-            columns::log_to_int(log),
-            int(first),
-            int(last),
-            int(limit as u64),
-        );
-        self.list(sql, params, |row| {
-            let seq = columns::number(row, 0)?;
-            Ok((seq, columns::event(row, 1, log, seq)?))
-        })
+        events().map_err(|fault: Fault| fault.into())
     }
 
     async fn members(

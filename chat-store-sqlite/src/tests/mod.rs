@@ -1,5 +1,6 @@
 //! What only the inside can bring about: a full disk, a log that reads keep from being emptied.
 
+mod places;
 mod rows;
 
 use std::sync::mpsc;
