@@ -20,9 +20,9 @@ pub(super) struct Talk<'s, 'a> {
 }
 
 /// The rows a write to a known conversation needs.
-pub(super) fn needs(id: ConversationId, write: &Write) -> Vec<RowKey> {
+pub(super) fn needs(id: ConversationId, write: &Write, keys: &mut Vec<RowKey>) {
     let log = LogId::Conversation(id);
-    let mut keys = vec![RowKey::Conversation(id), RowKey::Head(log)];
+    keys.extend([RowKey::Conversation(id), RowKey::Head(log)]);
     if let Actor::User(user) = write.actor {
         keys.push(RowKey::Member(id, user));
     }
@@ -55,7 +55,6 @@ pub(super) fn needs(id: ConversationId, write: &Write) -> Vec<RowKey> {
             _ => {}
         }
     }
-    keys
 }
 
 pub(super) fn decide(rows: &mut Scratch<'_>, write: &Write) -> Result<Committed, Stop> {
@@ -125,7 +124,12 @@ pub(super) fn no_conversation() -> Error {
 
 impl<'s, 'a> Talk<'s, 'a> {
     fn open(rows: &'s mut Scratch<'a>, write: &Write, id: ConversationId) -> Result<Self, Stop> {
-        rows.need(needs(id, write))?;
+        // Those of a known id were asked for with all that the write needs.
+        if !matches!(write.target, Target::Conversation(_)) {
+            let mut keys = Vec::new();
+            needs(id, write, &mut keys);
+            rows.need(keys)?;
+        }
         let Some(conversation) = rows.get::<tables::Conversation>(RowKey::Conversation(id))? else {
             return reject(no_conversation());
         };

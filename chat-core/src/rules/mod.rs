@@ -158,7 +158,7 @@ fn needs(write: &Write) -> Vec<RowKey> {
         keys.push(RowKey::User(user));
     }
     match &write.target {
-        Target::Conversation(id) => keys.extend(conversation::needs(*id, write)),
+        Target::Conversation(id) => conversation::needs(*id, write, &mut keys),
         Target::Direct(a, b) => {
             keys.extend([
                 RowKey::User(*a),

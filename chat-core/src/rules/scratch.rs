@@ -153,6 +153,10 @@ impl<'a> Scratch<'a> {
                 Some(place.insert(Slot { row, since }))
             }
         };
+        if self.before.is_empty() {
+            // A message changes five rows, and what is kept of each is large to be moved aside.
+            self.before.reserve(8);
+        }
         self.before.push((key, before));
     }
 
