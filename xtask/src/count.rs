@@ -11,8 +11,8 @@ impl Count {
     /// Adds what a line reports, if it is one of the closing lines of cargo test, nextest, vitest or node (TAP or spec).
     pub(crate) fn read(&mut self, line: &str) {
         let line = without_colours(line);
-        let line = line.trim();
-        if line.starts_with("test result:") || line.starts_with("Tests ") {
+        let (line, is_indented) = (line.trim(), line.starts_with(' '));
+        if line.starts_with("Tests ") || !is_indented && line.starts_with("test result:") {
             self.passed += before(line, "passed");
             self.failed += before(line, "failed");
         } else if line.starts_with("Summary [") {
@@ -100,6 +100,15 @@ mod tests {
             ),
             (12, 0)
         );
+    }
+
+    /// nextest shows, indented, what a test printed that failed, and counts it itself.
+    #[test]
+    fn a_failing_test_counts_once() {
+        let nextest = "  stdout ───\n\n    running 1 test\n    test a ... FAILED\n\n    \
+            test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.01s\n\n\
+            \x20    Summary [   0.013s] 8 tests run: 7 passed, 1 failed, 0 skipped";
+        assert_eq!(count(nextest), (7, 1));
     }
 
     #[test]
