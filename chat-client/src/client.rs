@@ -1,99 +1,21 @@
 //! The handle of a client.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use chat_core::protocol::{
-    Entry, EventsPage, FindUsers, GetHistory, GetLog, GetMembers, GetUser, HistoryPage, Inbox,
-    InboxPage, MembersPage, Message, OfConversation, Post, Reply, Request, Search, SearchPage,
-    SendSignal, To, User, Watch, WriteKey, Written,
-};
+use chat_core::protocol::{Post, Reply, Request, SendSignal, To, Watch, WriteKey, Written};
 use chat_core::{ConversationId, Data, Seq, UserId};
-use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use tokio::sync::oneshot;
 
-use crate::driver::{Driver, at, millis};
+use crate::driver::Driver;
 use crate::events::{Events, Queue};
-use crate::machine::{Config, Machine, MarkKind, Output, Ticket};
+use crate::machine::{Config, Machine, MarkKind};
 use crate::options::Credential;
+use crate::shared::{Handle, Shared};
 use crate::transport::Address;
 use crate::{Error, Options};
-
-type Waiter = oneshot::Sender<Result<Reply, Error>>;
-
-struct Core {
-    machine: Machine,
-    waiting: HashMap<Ticket, Waiter>,
-}
-
-/// What the handles and the driver share.
-pub(crate) struct Shared {
-    core: Mutex<Core>,
-    start: Instant,
-    pub(crate) changed: Notify,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets something happen to the machine.
-    pub(crate) fn with<T>(&self, happens: impl FnOnce(&mut Machine, u64) -> T) -> T {
-        let mut core = self.lock();
-        happens(&mut core.machine, millis(self.start))
-    }
-
-    /// What is to be done, and when to look again. Answers are given on the way.
-    pub(crate) fn take(&self) -> (Vec<Output>, Option<Instant>) {
-        let mut core = self.lock();
-        let outputs = core.machine.outputs();
-        for output in &outputs {
-            match output {
-                Output::Done(ticket, result) => {
-                    if let Some(waiter) = core.waiting.remove(ticket) {
-                        let _ = waiter.send(result.clone());
-                    }
-                }
-                Output::Stopped(_) => core.waiting.clear(),
-                _ => {}
-            }
-        }
-        let wake = core.machine.wake().map(|wake| at(self.start, wake));
-        (outputs, wake)
-    }
-
-    fn ask(
-        &self,
-        ask: impl FnOnce(&mut Machine, u64) -> Result<Ticket, Error>,
-    ) -> Result<(Ticket, oneshot::Receiver<Result<Reply, Error>>), Error> {
-        let mut core = self.lock();
-        let ticket = ask(&mut core.machine, millis(self.start))?;
-        let (waiter, answer) = oneshot::channel();
-        core.waiting.insert(ticket, waiter);
-        drop(core);
-        self.changed.notify_one();
-        Ok((ticket, answer))
-    }
-
-    fn tell(&self, tell: impl FnOnce(&mut Machine, u64)) {
-        self.with(tell);
-        self.changed.notify_one();
-    }
-}
-
-/// The client lives as long as one of these.
-pub(crate) struct Handle(Arc<Shared>);
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.tell(|machine, _| machine.stop(Error::Closed));
-    }
-}
 
 /// A client that stays connected. Cheap to clone; it ends with [`Client::close`], or when all clones and the [`Events`] are
 /// dropped.
@@ -145,35 +67,8 @@ impl Future for Sent {
     }
 }
 
-fn other_kind() -> Error {
+pub(crate) fn other_kind() -> Error {
     Error::Unreachable("an answer is of another kind".to_owned())
-}
-
-/// A read on its way; dropped, it is not asked for if it was not yet.
-struct Asked<'a> {
-    shared: &'a Shared,
-    ticket: Ticket,
-    answer: oneshot::Receiver<Result<Reply, Error>>,
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        let mut core = self.shared.lock();
-        core.machine.forget(self.ticket);
-        core.waiting.remove(&self.ticket);
-    }
-}
-
-macro_rules! reads {
-    ($( $(#[$doc:meta])* $name:ident($ask:ident: $request:ty) -> $kind:ident($page:ty); )*) => {$(
-        $(#[$doc])*
-        pub async fn $name(&self, ask: $request) -> Result<$page, Error> {
-            match self.call(Request::$ask(ask)).await? {
-                Reply::$kind(page) => Ok(page),
-                _ => Err(other_kind()),
-            }
-        }
-    )*};
 }
 
 impl Client {
@@ -200,12 +95,7 @@ impl Client {
             renewable,
             seed: fastrand::u64(..),
         });
-        let waiting = HashMap::new();
-        let shared = Arc::new(Shared {
-            core: Mutex::new(Core { machine, waiting }),
-            start: Instant::now(),
-            changed: Notify::new(),
-        });
+        let shared = Arc::new(Shared::new(machine));
         let queue = Queue::new(options.events);
         let (first, went) = oneshot::channel();
         let driver = Driver {
@@ -287,234 +177,9 @@ impl Client {
         Sent(asked.map(|(_, answer)| answer).map_err(Some))
     }
 
-    /// Asks for something. It waits for a connection, and asks again when one breaks: set your own time limit.
-    async fn call(&self, request: Request) -> Result<Reply, Error> {
-        let shared = self.shared();
-        let (ticket, answer) = shared.ask(|machine, now| machine.call(request, now))?;
-        let mut asked = Asked {
-            shared,
-            ticket,
-            answer,
-        };
-        (&mut asked.answer).await.map_err(|_| Error::Closed)?
-    }
-
-    reads! {
-        /// A page of one's conversations, latest activity first. [`Client::conversations`] gives all of them.
-        ///
-        /// ```no_run
-        /// # use chat_client::{Client, Error, protocol::Inbox};
-        /// # async fn example(client: Client) -> Result<(), Error> {
-        /// for entry in client.inbox(Inbox::default()).await?.entries {
-        ///     println!("{} unread in {}", entry.me.unread, entry.conversation.id);
-        /// }
-        /// # Ok(())
-        /// # }
-        /// ```
-        ///
-        /// # Errors
-        /// [`Error::Refused`], [`Error::Full`], [`Error::Closed`], as of all reads.
-        inbox(Inbox: Inbox) -> Inbox(InboxPage);
-
-        /// A page of messages, oldest first. [`Client::messages`] gives all of them.
-        ///
-        /// ```no_run
-        /// # use chat_client::{Client, ConversationId, Error, protocol::GetHistory};
-        /// # async fn example(client: Client, conversation: ConversationId) -> Result<(), Error> {
-        /// let last = GetHistory { conversation, before: None, after: None, limit: Some(20) };
-        /// for message in client.history(last).await?.messages {
-        ///     println!("{}: {}", message.id, message.text.unwrap_or_default());
-        /// }
-        /// # Ok(())
-        /// # }
-        /// ```
-        ///
-        /// # Errors
-        /// As [`Client::inbox`].
-        history(History: GetHistory) -> History(HistoryPage);
-
-        /// A page of a log's events.
-        ///
-        /// ```no_run
-        /// # use chat_client::{Client, Error, protocol::GetLog};
-        /// # async fn example(client: Client) -> Result<(), Error> {
-        /// let mine = GetLog { log: client.user().into(), after: 0, limit: None };
-        /// println!("{} events", client.log(mine).await?.head);
-        /// # Ok(())
-        /// # }
-        /// ```
-        ///
-        /// # Errors
-        /// As [`Client::inbox`].
-        log(Log: GetLog) -> Log(EventsPage);
-
-        /// A page of a conversation's members, former ones included.
-        ///
-        /// ```no_run
-        /// # use chat_client::{Client, ConversationId, Error, protocol::GetMembers};
-        /// # async fn example(client: Client, conversation: ConversationId) -> Result<(), Error> {
-        /// let first = GetMembers { conversation, after: None, limit: None };
-        /// println!("{} members", client.members(first).await?.members.len());
-        /// # Ok(())
-        /// # }
-        /// ```
-        ///
-        /// # Errors
-        /// As [`Client::inbox`].
-        members(Members: GetMembers) -> Members(MembersPage);
-
-        /// A page of messages with certain words, newest first. [`Client::find_messages`] gives all of them.
-        ///
-        /// ```no_run
-        /// # use chat_client::{Client, Error, protocol::Search};
-        /// # async fn example(client: Client) -> Result<(), Error> {
-        /// let words = Search { text: "invoice".to_owned(), conversation: None, before: None, limit: None };
-        /// println!("{} found", client.search(words).await?.messages.len());
-        /// # Ok(())
-        /// # }
-        /// ```
-        ///
-        /// # Errors
-        /// As [`Client::inbox`]; [`Error::NotOffered`] by servers that do not search.
-        search(Search: Search) -> Search(SearchPage);
-    }
-
-    /// One conversation as it stands in one's list.
-    ///
-    /// ```no_run
-    /// # use chat_client::{Client, ConversationId, Error};
-    /// # async fn example(client: Client, id: ConversationId) -> Result<(), Error> {
-    /// println!("{} unread", client.conversation(id).await?.me.unread);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Client::inbox`].
-    pub async fn conversation(&self, conversation: ConversationId) -> Result<Entry, Error> {
-        let ask = OfConversation { conversation };
-        match self.call(Request::Conversation(ask)).await? {
-            Reply::Conversation(reply) => Ok(*reply.entry),
-            _ => Err(other_kind()),
-        }
-    }
-
-    /// One user: oneself, or somebody one shares a conversation with.
-    ///
-    /// ```no_run
-    /// # use chat_client::{Client, Error};
-    /// # async fn example(client: Client) -> Result<(), Error> {
-    /// println!("I am {}", client.profile(client.user()).await?.name);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Client::inbox`].
-    pub async fn profile(&self, user: UserId) -> Result<User, Error> {
-        match self.call(Request::User(GetUser { user })).await? {
-            Reply::User(reply) => Ok(reply.user),
-            _ => Err(other_kind()),
-        }
-    }
-
-    /// Other users by a part of their name, at most a page.
-    ///
-    /// ```no_run
-    /// # use chat_client::{Client, Error};
-    /// # async fn example(client: Client) -> Result<(), Error> {
-    /// for user in client.find("ad").await? {
-    ///     println!("{} {}", user.id, user.name);
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Client::inbox`].
-    pub async fn find(&self, name: impl Into<String>) -> Result<Vec<User>, Error> {
-        let name = name.into();
-        match self.call(Request::Users(FindUsers { name })).await? {
-            Reply::Users(page) => Ok(page.users),
-            _ => Err(other_kind()),
-        }
-    }
-
-    /// All of one's conversations, latest activity first, page by page as they are taken.
-    ///
-    /// ```no_run
-    /// # use chat_client::{Client, Error};
-    /// use futures_util::TryStreamExt;
-    /// # async fn example(client: Client) -> Result<(), Error> {
-    /// let all: Vec<_> = client.conversations().try_collect().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn conversations(&self) -> BoxStream<'_, Result<Entry, Error>> {
-        pages(move |after| async move {
-            let limit = None;
-            let page = self.inbox(Inbox { after, limit }).await?;
-            Ok((page.entries, page.next))
-        })
-    }
-
-    /// All messages of a conversation, newest first, page by page as they are taken.
-    ///
-    /// ```no_run
-    /// # use chat_client::{Client, ConversationId, Error};
-    /// use futures_util::{StreamExt, TryStreamExt};
-    /// # async fn example(client: Client, id: ConversationId) -> Result<(), Error> {
-    /// let last: Vec<_> = client.messages(id).take(500).try_collect().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn messages(&self, conversation: ConversationId) -> BoxStream<'_, Result<Message, Error>> {
-        pages(move |before| async move {
-            let (after, limit) = (None, None);
-            let ask = GetHistory {
-                conversation,
-                before,
-                after,
-                limit,
-            };
-            let mut messages = self.history(ask).await?.messages;
-            messages.reverse();
-            // The first one of all ends it.
-            let oldest = messages.last().filter(|message| message.number > 1);
-            let next = oldest.map(|message| message.id);
-            Ok((messages, next))
-        })
-    }
-
-    /// All messages with certain words, newest first, page by page as they are taken; in one conversation, or in all.
-    ///
-    /// ```no_run
-    /// # use chat_client::{Client, Error};
-    /// use futures_util::{StreamExt, TryStreamExt};
-    /// # async fn example(client: Client) -> Result<(), Error> {
-    /// let found: Vec<_> = client.find_messages("invoice", None).take(50).try_collect().await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn find_messages(
-        &self,
-        text: impl Into<String>,
-        conversation: Option<ConversationId>,
-    ) -> BoxStream<'_, Result<Message, Error>> {
-        let text = text.into();
-        pages(move |before| {
-            let (text, limit) = (text.clone(), None);
-            async move {
-                let ask = Search {
-                    text,
-                    conversation,
-                    before,
-                    limit,
-                };
-                let page = self.search(ask).await?;
-                Ok((page.messages, page.next))
-            }
-        })
+    /// Asks for something, as long as it takes: set your own time limit.
+    pub(crate) async fn call(&self, request: Request) -> Result<Reply, Error> {
+        self.shared().call(request).await
     }
 
     /// One has read a conversation up to `seq`. Told as soon as there is a connection; the highest wins.
@@ -605,21 +270,4 @@ impl Client {
     pub fn close(&self) {
         self.shared().tell(|machine, _| machine.stop(Error::Closed));
     }
-}
-
-/// Entries of pages, each page asked for when the one before was taken.
-fn pages<'a, T, C, F, P>(page: F) -> BoxStream<'a, Result<T, Error>>
-where
-    T: Send + 'a,
-    C: Send + 'a,
-    F: Fn(Option<C>) -> P + Send + 'a,
-    P: Future<Output = Result<(Vec<T>, Option<C>), Error>> + Send + 'a,
-{
-    let pages = stream::try_unfold((Some(None), page), |(ask, page)| async move {
-        let Some(ask) = ask else { return Ok(None) };
-        let (entries, next) = page(ask).await?;
-        let entries = stream::iter(entries.into_iter().map(Ok));
-        Ok(Some((entries, (next.map(Some), page))))
-    });
-    pages.try_flatten().boxed()
 }

@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::Error;
-use crate::client::Shared;
 use crate::error::Failure;
 use crate::events::{Incoming, Queue};
 use crate::login::login;
 use crate::machine::Output;
 use crate::options::Credential;
+use crate::shared::Shared;
 use crate::socket::Socket;
 use crate::transport::Address;
 

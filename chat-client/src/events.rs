@@ -12,8 +12,8 @@ use futures_util::Stream;
 use tokio::sync::Notify;
 
 use crate::Error;
-use crate::client::Handle;
 use crate::options::Room;
+use crate::shared::Handle;
 
 /// Something that a client is told.
 ///

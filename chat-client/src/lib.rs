@@ -31,6 +31,8 @@ mod events;
 mod login;
 mod machine;
 mod options;
+mod reads;
+mod shared;
 mod socket;
 mod transport;
 

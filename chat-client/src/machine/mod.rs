@@ -5,6 +5,7 @@ mod live;
 mod logs;
 mod marks;
 mod outbox;
+mod session;
 #[cfg(test)]
 mod tests;
 
@@ -17,12 +18,12 @@ use chat_core::{LogId, Seq, Timestamp, UserId};
 use crate::error::{Error, Failure};
 use crate::events::Incoming;
 use crate::options::{Backoff, Room};
-use live::Session;
 use logs::Logs;
 pub(crate) use marks::MarkKind;
 use marks::Marks;
 use outbox::Outbox;
 pub(crate) use outbox::{Lane, Ticket};
+use session::Session;
 
 /// How long a server may take for its first frame, in milliseconds.
 const HELLO: u64 = 20_000;
