@@ -383,9 +383,26 @@ pub struct Message {
     pub mentions: Vec<UserId>,
     /// Reactions, in order of first use.
     pub reactions: Vec<Reaction>,
+    /// The seq of the last event that changed it: an edit, its deletion, a reaction put on or taken off; 0 without one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub changed: Seq,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(seq: &Seq) -> bool {
+    *seq == 0
 }
 
 impl Message {
+    /// Whether it stands now as somebody knew it whose knowledge of the log ends with a seq.
+    #[must_use]
+    pub fn stood_at(&self, end: Seq) -> bool {
+        // A store of before this was noted does not know when.
+        let is_unknown = self.changed == 0
+            && (self.revision > 0 || self.content.is_none() || !self.reactions.is_empty());
+        self.changed <= end && (!is_unknown || end == Seq::MAX)
+    }
+
     /// The text; `None` once deleted.
     #[must_use]
     pub fn text(&self) -> Option<&str> {

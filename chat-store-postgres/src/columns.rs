@@ -173,6 +173,7 @@ impl Cells {
                 reply_to: self.optional_number()?,
                 mentions: self.json()?.unwrap_or_default(),
                 reactions: self.json()?.unwrap_or_default(),
+                changed: self.optional_number()?.unwrap_or(0),
             }),
             (Some(_), LogId::User(_)) => return Err(damaged()),
         };
@@ -239,7 +240,9 @@ pub(crate) fn key(key: &RowKey) -> Result<Vec<Value>, Error> {
         RowKey::Block(a, b) | RowKey::Direct(a, b) => vec![id(*a), id(*b)],
         RowKey::Conversation(conversation) => vec![id(*conversation)],
         RowKey::Named(name) => vec![text(name)],
-        RowKey::Member(conversation, user) => vec![id(*conversation), id(*user)],
+        RowKey::Member(conversation, user) | RowKey::Parted(conversation, user) => {
+            vec![id(*conversation), id(*user)]
+        }
         RowKey::Head(log) => vec![Value::Int(log_to_int(*log))],
         RowKey::Event(log, seq) => vec![Value::Int(log_to_int(*log)), id(*seq)],
         RowKey::Reactions(conversation, message, user) => {
@@ -297,7 +300,11 @@ pub(crate) fn values(key: &RowKey, row: &Row) -> Result<Vec<Value>, Error> {
         Row::Counter(last) => vec![id(*last)],
         Row::Secret(secret) => vec![Value::Bytes(secret.to_vec())],
         Row::Moving(_) => vec![Value::Bytes(row.encode()?)],
-        Row::User(_) | Row::Login(_) | Row::Conversation(_) | Row::Reactions(_) => {
+        Row::User(_)
+        | Row::Login(_)
+        | Row::Conversation(_)
+        | Row::Parted(_)
+        | Row::Reactions(_) => {
             let body = String::from_utf8(row.encode()?).map_err(|_| unknown())?;
             vec![Value::Text(body)]
         }
@@ -318,7 +325,7 @@ fn event_values(log: LogId, seq: Seq, event: &EventRow) -> Result<Vec<Value>, Er
         },
     ];
     let Some(message) = &event.message else {
-        cells.extend(std::iter::repeat_n(Value::Null, 7));
+        cells.extend(std::iter::repeat_n(Value::Null, 8));
         return Ok(cells);
     };
     if LogId::from(message.conversation) != log
@@ -339,6 +346,11 @@ fn event_values(log: LogId, seq: Seq, event: &EventRow) -> Result<Vec<Value>, Er
         optional(message.reply_to.map(int)),
         list(&message.mentions)?,
         list(&message.reactions)?,
+        optional(
+            Some(message.changed)
+                .filter(|changed| *changed > 0)
+                .map(int),
+        ),
     ]);
     Ok(cells)
 }

@@ -197,7 +197,7 @@ impl Table {
 }
 
 /// The tables, by [`place`].
-static TABLES: LazyLock<[Table; 16]> = LazyLock::new(|| {
+static TABLES: LazyLock<[Table; 17]> = LazyLock::new(|| {
     use Clash::{Fails, Overwrites};
     let table = Table::new;
     [
@@ -290,6 +290,7 @@ static TABLES: LazyLock<[Table; 16]> = LazyLock::new(|| {
                 ("reply_to", Int),
                 ("mentions", Text),
                 ("reactions", Text),
+                ("changed", Int),
             ],
             &Fails,
         )
@@ -299,6 +300,12 @@ static TABLES: LazyLock<[Table; 16]> = LazyLock::new(|| {
             &[("conversation", Int), ("message", Int), ("user_id", Int)],
             &[("body", Text)],
             &Fails,
+        ),
+        table(
+            "chat_parted",
+            &[("conversation", Int), ("user_id", Int)],
+            &[("body", Text)],
+            &Overwrites,
         ),
         // Last, since it is the row that two processes race for most.
         table(
@@ -337,7 +344,8 @@ fn place(key: &RowKey) -> Result<usize, Error> {
         RowKey::Head(..) => 12,
         RowKey::Event(..) => 13,
         RowKey::Reactions(..) => 14,
-        RowKey::Done(..) => 15,
+        RowKey::Parted(..) => 15,
+        RowKey::Done(..) => 16,
         _ => return Err(columns::unknown()),
     })
 }
@@ -443,7 +451,8 @@ pub(crate) fn key_and_row(place: usize, cells: &mut Cells) -> Result<(RowKey, Ro
         11 => RowKey::Member(cells.conversation()?, cells.user()?),
         12 => RowKey::Head(cells.log()?),
         14 => RowKey::Reactions(cells.conversation()?, cells.number()?, cells.user()?),
-        15 => RowKey::Done(cells.key()?, cells.actor()?),
+        15 => RowKey::Parted(cells.conversation()?, cells.user()?),
+        16 => RowKey::Done(cells.key()?, cells.actor()?),
         _ => return Err(columns::unknown()),
     };
     let row = cells.row(&key)?;

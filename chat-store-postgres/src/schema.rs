@@ -18,7 +18,7 @@ use crate::error::OpenError;
 /// - `chat_event.place` is where an entry stands in the feed: the group's number times 2^20, plus a number within the group.
 ///   See `feed.rs`.
 /// - `chat_search` holds the words of messages, `chat_indexed` how far they were taken in. See `search.rs`.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     r#"
     CREATE TABLE chat_meta(name text COLLATE "C" PRIMARY KEY, number bigint, bytes bytea);
     CREATE TABLE chat_counter(name text COLLATE "C" PRIMARY KEY, last bigint NOT NULL) WITH (fillfactor = 10);
@@ -70,6 +70,12 @@ const STEPS: [&str; 2] = [
     CREATE TABLE chat_indexed(
         id bigint PRIMARY KEY, place bigint NOT NULL, version text COLLATE "C" NOT NULL) WITH (fillfactor = 10);
     INSERT INTO chat_indexed(id, place, version) VALUES(0, 0, '');
+"#,
+    r#"
+    ALTER TABLE chat_event ADD COLUMN changed bigint;
+    CREATE TABLE chat_parted(
+        conversation bigint NOT NULL, user_id bigint NOT NULL, body text NOT NULL,
+        PRIMARY KEY(conversation, user_id));
 "#,
 ];
 

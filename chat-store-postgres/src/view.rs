@@ -20,7 +20,7 @@ macro_rules! member_columns {
 
 macro_rules! event_columns {
     () => {
-        "at, actor, ordinal, kind, revision, text, data, edited_at, reply_to, mentions, reactions"
+        "at, actor, ordinal, kind, revision, text, data, edited_at, reply_to, mentions, reactions, changed"
     };
 }
 

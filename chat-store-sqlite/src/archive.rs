@@ -54,12 +54,13 @@ enum Kind {
     Direct,
     Named,
     Member,
+    Parted,
     Head,
     Reactions,
     Done,
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     Kind::Meta,
     Kind::User,
     Kind::Subject,
@@ -71,6 +72,7 @@ const KINDS: [Kind; 14] = [
     Kind::Direct,
     Kind::Named,
     Kind::Member,
+    Kind::Parted,
     Kind::Head,
     Kind::Reactions,
     Kind::Done,
@@ -90,6 +92,7 @@ impl Kind {
             RowKey::Direct(..) => Self::Direct,
             RowKey::Named(..) => Self::Named,
             RowKey::Member(..) => Self::Member,
+            RowKey::Parted(..) => Self::Parted,
             RowKey::Head(..) => Self::Head,
             RowKey::Reactions(..) => Self::Reactions,
             RowKey::Done(..) => Self::Done,
@@ -110,6 +113,7 @@ impl Kind {
             Self::Direct => &rows::DIRECT,
             Self::Named => &rows::NAMED,
             Self::Member => &rows::MEMBER,
+            Self::Parted => &rows::PARTED,
             Self::Head => &rows::HEAD,
             Self::Reactions => &rows::REACTIONS,
             Self::Done => &rows::DONE,
@@ -141,6 +145,7 @@ impl Kind {
             Self::Direct => RowKey::Direct(user(at)?, user(at + 1)?),
             Self::Named => RowKey::Named(row.get(at)?),
             Self::Member => RowKey::Member(conversation(at)?, user(at + 1)?),
+            Self::Parted => RowKey::Parted(conversation(at)?, user(at + 1)?),
             Self::Head => RowKey::Head(columns::log(row, at)?),
             Self::Reactions => RowKey::Reactions(
                 conversation(at)?,

@@ -31,7 +31,7 @@ pub(crate) use head_columns;
 /// The columns of a `chat_event`, as [`event`] reads them.
 macro_rules! event_columns {
     () => {
-        "at, actor, ordinal, kind, revision, text, data, edited_at, reply_to, mentions, reactions"
+        "at, actor, ordinal, kind, revision, text, data, edited_at, reply_to, mentions, reactions, changed"
     };
 }
 pub(crate) use event_columns;
@@ -145,6 +145,7 @@ pub(crate) fn bind(to: &mut Binder<'_, '_>, key: &RowKey, row: &Row) -> Result<(
         Row::User(_)
         | Row::Login(_)
         | Row::Conversation(_)
+        | Row::Parted(_)
         | Row::Reactions(_)
         | Row::Moving(_) => to.text(&row.encode()?),
         _ => Err(unknown()),
@@ -167,7 +168,7 @@ fn bind_event(
         ref kind => to.json(kind)?,
     }
     let Some(message) = &event.message else {
-        return to.nulls(7);
+        return to.nulls(8);
     };
     if LogId::from(message.conversation) != log
         || message.seq != seq
@@ -185,7 +186,9 @@ fn bind_event(
     to.optional(message.edited_at.map(Timestamp::millis))?;
     to.optional(message.reply_to.map(int))?;
     to.list(&message.mentions)?;
-    to.list(&message.reactions)
+    to.list(&message.reactions)?;
+    let changed = Some(message.changed).filter(|changed| *changed > 0);
+    to.optional(changed.map(int))
 }
 
 /// The row of a key from all its table's value columns.
@@ -280,6 +283,7 @@ pub(crate) fn event(
             reply_to: optional_number(row, at + 8)?,
             mentions: json(row, at + 9)?.unwrap_or_default(),
             reactions: json(row, at + 10)?.unwrap_or_default(),
+            changed: optional_number(row, at + 11)?.unwrap_or(0),
         }),
         (Some(_), LogId::User(_)) => return Err(damaged().into()),
     };

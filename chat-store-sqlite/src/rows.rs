@@ -93,15 +93,17 @@ pub(crate) static DIRECT: Table = table!("chat_direct" ("a", "b") => ("conversat
 pub(crate) static NAMED: Table = table!("chat_named" ("name") => ("conversation"));
 pub(crate) static MEMBER: Table = table!("chat_member" ("conversation", "user")
     => ("role", "ranges", "read", "read_ordinal", "delivered", "hidden", "muted_until", "archived", "mentions"));
+pub(crate) static PARTED: Table = table!("chat_parted" ("conversation", "user") => ("body"));
 pub(crate) static HEAD: Table =
     table!("chat_head" ("log") => ("seq", "floor", "ordinal", "message", "at"));
 /// Entries are found by [`places`].
 static EVENT: Table = table!("chat_event" ("position")
-    => ("at", "actor", "ordinal", "kind", "revision", "text", "data", "edited_at", "reply_to", "mentions", "reactions"));
+    => ("at", "actor", "ordinal", "kind", "revision", "text", "data", "edited_at", "reply_to", "mentions", "reactions",
+        "changed"));
 const NEW_EVENT: &str = concat!(
     "INSERT INTO chat_event(",
     event_columns!(),
-    ", log, seq) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    ", log, seq) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 );
 pub(crate) static REACTIONS: Table =
     table!("chat_reaction" ("conversation", "message", "user") => ("body"));
@@ -120,6 +122,7 @@ fn table(key: &RowKey) -> Result<&'static Table, Fault> {
         RowKey::Direct(..) => &DIRECT,
         RowKey::Named(..) => &NAMED,
         RowKey::Member(..) => &MEMBER,
+        RowKey::Parted(..) => &PARTED,
         RowKey::Head(..) => &HEAD,
         RowKey::Event(..) => &EVENT,
         RowKey::Reactions(..) => &REACTIONS,
@@ -262,7 +265,7 @@ pub(crate) fn bind_key(to: &mut Binder<'_, '_>, key: &RowKey) -> Result<(), Faul
         }
         RowKey::Conversation(conversation) => to.id(*conversation),
         RowKey::Named(name) => to.text(name.as_bytes()),
-        RowKey::Member(conversation, user) => {
+        RowKey::Member(conversation, user) | RowKey::Parted(conversation, user) => {
             to.id(*conversation)?;
             to.id(*user)
         }

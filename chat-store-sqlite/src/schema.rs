@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 /// as long as the youngest event stays: retention must leave it.
 ///
 /// `chat_search` is described in `search.rs`.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
     CREATE TABLE chat_meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE chat_user(user INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
@@ -92,6 +92,12 @@ const STEPS: [&str; 4] = [
     DELETE FROM chat_segment
         WHERE segment = (SELECT placed / 64 FROM chat_head WHERE chat_head.log = chat_segment.log);
     DROP INDEX chat_event_seq;
+",
+    "
+    ALTER TABLE chat_event ADD COLUMN changed INTEGER;
+    CREATE TABLE chat_parted(
+        conversation INTEGER NOT NULL, user INTEGER NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY(conversation, user)) STRICT, WITHOUT ROWID;
 ",
 ];
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::shard::{Answer, Command, OpenLog, Shard};
-use super::{Delivery, Receipt};
-use crate::{EventKind, LogId, Seq, Viewer};
+use super::{Delivery, Hub, Receipt};
+use crate::{Error, Event, EventKind, LogId, Seq, UserId, Viewer};
 
 /// Events that may wait for a hole to be filled, for each log; what is above is fetched again.
 const WAITING: usize = 1024;
@@ -218,22 +218,29 @@ impl Shard {
         }
         let (last, hub, commands) = (*last, Arc::clone(&self.hub), self.commands.clone());
         tokio::spawn(async move {
-            let page = hub.store.log(Viewer::All, log, last, hub.limits.page).await;
-            let events = match page {
-                Ok(page) => {
-                    let events = page.entries.into_iter().filter_map(|(_, event)| event);
-                    Some(events.map(|event| hub.recent.delivery(event)).collect())
+            let (events, ends) = match missing(&hub, log, last).await {
+                Ok((events, ends)) => {
+                    let events = events.into_iter().map(|event| hub.recent.delivery(event));
+                    (Some(events.collect()), ends)
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a hole could not be read; the next sweep tries again");
-                    None
+                    (None, Vec::new())
                 }
             };
-            let _ = commands.send(Command::Fetched { log, events });
+            let _ = commands.send(Command::Fetched { log, events, ends });
         });
     }
 
-    pub(super) async fn fetched(&mut self, log: LogId, events: Option<Vec<Arc<Delivery>>>) {
+    pub(super) async fn fetched(
+        &mut self,
+        log: LogId,
+        events: Option<Vec<Arc<Delivery>>>,
+        ends: Vec<(UserId, Seq)>,
+    ) {
+        for (user, end) in ends {
+            self.end(log, user, end);
+        }
         let Some(OpenLog {
             last,
             hole: Some(hole),
@@ -264,5 +271,140 @@ impl Shard {
         if self.logs.get(&log).is_some_and(OpenLog::is_behind) {
             self.fetch(log, Duration::ZERO);
         }
+    }
+}
+
+/// What follows a seq, and of whom the store knows where they leave. A message stands there as it became since, maybe after
+/// one of its readers left: then it is not for them, though their leaving comes behind it.
+async fn missing(
+    hub: &Hub,
+    log: LogId,
+    last: Seq,
+) -> Result<(Vec<Event>, Vec<(UserId, Seq)>), Error> {
+    let mut ends = Vec::new();
+    let mut read = async |after: Seq| -> Result<(Seq, Vec<Event>), Error> {
+        let store = &hub.store;
+        let page = store.log(Viewer::All, log, after, hub.limits.page).await?;
+        let end = page.entries.last().map_or(page.head, |(seq, _)| *seq);
+        let events = page.entries.into_iter().filter_map(|(_, event)| event);
+        let events: Vec<Event> = events.collect();
+        ends.extend(events.iter().filter_map(|event| match event.kind {
+            EventKind::Left { user } => Some((user, event.seq)),
+            _ => None,
+        }));
+        Ok((end, events))
+    };
+    let (mut end, events) = read(last).await?;
+    let changed = events.iter().filter_map(|event| event.message.as_ref());
+    let changed = changed.map(|message| message.changed).max().unwrap_or(0);
+    while end < changed {
+        let before = end;
+        (end, _) = read(before).await?;
+        if end <= before {
+            break;
+        }
+    }
+    Ok((events, ends))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::kv::MemoryStore;
+    use crate::{Actor, Change, Chat, Identity, Item, Limits, LogId, Role, Target, Write};
+
+    /// Law 7: a hole that is read late holds messages as they became after a reader had left: these are not for that one.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_read_late_is_told_as_it_was() {
+        let store = std::sync::Arc::new(MemoryStore::new());
+        let limits = Limits {
+            sweep: Duration::from_secs(1),
+            page: 2,
+            ..Limits::default()
+        };
+        let here = Chat::builder(std::sync::Arc::clone(&store))
+            .limits(limits)
+            .build();
+        // Without a bus nobody hears what is written there.
+        let elsewhere = Chat::builder(store).build();
+        let owner = here.enroll("test", "owner", "Owner").await.unwrap();
+        let guest = here.enroll("test", "guest", "Guest").await.unwrap();
+        let create = Change::Create {
+            title: None,
+            data: None,
+            managed: false,
+            history: crate::History::All,
+            members: vec![(guest, Role::Member)],
+        };
+        let write = |target, changes| Write::new(Actor::User(owner), target, changes);
+        let made = here
+            .commit(write(Target::Group, vec![create]))
+            .await
+            .unwrap();
+        let log = LogId::from(made.conversation.unwrap());
+        let to = Target::Conversation(made.conversation.unwrap());
+        let mut devices = [
+            here.connect(Identity::of(guest)).await.unwrap(),
+            here.connect(Identity::of(owner)).await.unwrap(),
+        ];
+        let edit = |message| Change::Edit {
+            message,
+            revision: None,
+            content: "later".into(),
+        };
+        let fill = || Change::post("between");
+        for changes in [
+            vec![
+                Change::post("first"),
+                Change::post("second"),
+                fill(),
+                fill(),
+            ],
+            vec![
+                edit(2),
+                Change::Remove { user: guest },
+                fill(),
+                fill(),
+                edit(3),
+            ],
+        ] {
+            elsewhere.commit(write(to.clone(), changes)).await.unwrap();
+        }
+        let mut told = Vec::new();
+        for device in &mut devices {
+            let (mut items, mut seqs) = (Vec::new(), Vec::new());
+            let is_end = |item: &Item| match item {
+                Item::Event(event) if event.event.log == log => event.event.seq >= 7,
+                _ => false,
+            };
+            while !items.iter().any(is_end) {
+                device.drain(&mut items).await;
+            }
+            for item in items {
+                match item {
+                    Item::Event(event) if event.event.log == log => {
+                        seqs.push((event.event.seq, event.text().map(str::to_owned)));
+                    }
+                    Item::Hidden(hidden) if hidden.log == log => seqs.push((hidden.seq, None)),
+                    _ => {}
+                }
+            }
+            told.push(seqs);
+        }
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            told[0],
+            [
+                (2, text("later")),
+                (3, None),
+                (4, text("between")),
+                (5, text("between")),
+                (6, text("later")),
+                (7, None),
+            ],
+            "who left at 7"
+        );
+        assert_eq!(told[1][1], (3, text("later")), "who stays");
     }
 }

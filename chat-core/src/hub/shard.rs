@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Fetched {
         log: LogId,
         events: Option<Vec<Arc<Delivery>>>,
+        /// Who leaves, where.
+        ends: Vec<(UserId, Seq)>,
     },
     /// Compare the open logs with the store.
     Sweep,
@@ -173,7 +175,7 @@ impl Shard {
                 let last = self.logs.get(&log).filter(|_| here).map(|open| open.last);
                 let _ = reply.send(device.go_live(log, last));
             }
-            Command::Fetched { log, events } => self.fetched(log, events).await,
+            Command::Fetched { log, events, ends } => self.fetched(log, events, ends).await,
             Command::Sweep => self.sweep(),
             Command::Flush(done) => {
                 let _ = done.send(());

@@ -30,7 +30,10 @@ impl Subscriber {
     /// Whether an event, or the message it is about, lies outside of what they may see.
     pub(super) fn hides(&self, delivery: &Delivery) -> bool {
         let hides = |seq| !self.ranges.contains(seq);
-        hides(delivery.event.seq) || delivery.event.kind.target().is_some_and(hides)
+        let message = delivery.event.message.as_ref();
+        hides(delivery.event.seq)
+            || delivery.event.kind.target().is_some_and(hides)
+            || message.is_some_and(|message| !message.stood_at(self.ranges.end()))
     }
 }
 
@@ -52,6 +55,14 @@ impl Visible {
         match self {
             Self::From(first) => *first <= seq,
             Self::Ranges(ranges) => ranges.contains(seq),
+        }
+    }
+
+    /// The last seq they know of; beyond every log's end while they stay.
+    fn end(&self) -> Seq {
+        match self {
+            Self::From(_) => Seq::MAX,
+            Self::Ranges(ranges) => ranges.end(Seq::MAX),
         }
     }
 
@@ -220,6 +231,16 @@ impl Shard {
         let place = user.place(log)?;
         let open = self.logs.get_mut(&log)?;
         open.subscribers.get_mut(place as usize)
+    }
+
+    /// A user leaves, as an event says that is still to come here.
+    pub(super) fn end(&mut self, log: LogId, user: UserId, end: Seq) {
+        let user = self.hub.users.get(user);
+        if let Some(subscriber) = user.and_then(|user| self.subscriber(log, &user))
+            && subscriber.after < end
+        {
+            subscriber.ranges.change(|ranges| ranges.close(end));
+        }
     }
 
     pub(super) fn clear(&mut self, log: LogId, user: UserId, through: Seq) {

@@ -2,7 +2,7 @@
 
 use super::conversation::{Talk, blocked};
 use super::scratch::Stop;
-use super::{RowKey, reject};
+use super::{Row, RowKey, reject};
 use crate::limits::fixed;
 use crate::{Actor, ConversationKind, Error, EventKind, History, Member, Ranges, Role, UserId};
 
@@ -195,6 +195,11 @@ impl Talk<'_, '_> {
         member.role = None;
         member.ranges.close(seq);
         member.mentions.clear();
+        // What changes from now on is not theirs to know.
+        self.rows.put(
+            RowKey::Parted(self.id, user),
+            Row::Parted(self.conversation.clone()),
+        );
         self.save_member(member);
         self.rows.tell(
             user,

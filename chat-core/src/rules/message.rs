@@ -39,6 +39,7 @@ impl Talk<'_, '_> {
             reply_to,
             mentions: mentions.clone(),
             reactions: Vec::new(),
+            changed: 0,
         };
         self.append(EventKind::Posted, Some(message));
         for user in mentions {
@@ -112,6 +113,7 @@ impl Talk<'_, '_> {
         message.content = Some(content.clone());
         message.revision += 1;
         message.edited_at = Some(self.rows.now);
+        message.changed = self.head.seq + 1;
         let kind = EventKind::Edited {
             message: seq,
             revision: message.revision,
@@ -138,6 +140,7 @@ impl Talk<'_, '_> {
         }
         message.content = None;
         message.reactions.clear();
+        message.changed = self.head.seq + 1;
         let mentions = std::mem::take(&mut message.mentions);
         let id = self.id;
         let members = mentions.iter().map(|user| RowKey::Member(id, *user));
@@ -221,6 +224,7 @@ impl Talk<'_, '_> {
                 self.rows.put(key, Row::Reactions(own));
             }
         }
+        message.changed = self.head.seq + 1;
         row.message = Some(message);
         self.save_event(seq, row);
         self.append(

@@ -96,6 +96,8 @@ rows! {
     Named(key: String) => ConversationId,
     /// A member, former ones included.
     Member(conversation: ConversationId, user: UserId) => Member,
+    /// A conversation as it stood when a member left it: (conversation, former member). All they are told of it since.
+    Parted(conversation: ConversationId, user: UserId) => Conversation,
     /// Where a log stands.
     Head(log: LogId) => Head,
     /// An entry of a log, with its message if it created one.

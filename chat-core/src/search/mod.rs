@@ -233,6 +233,7 @@ pub async fn find(
         let ranges: Option<&Ranges> = visible.get(&id);
         ranges.is_some_and(|ranges| ranges.contains(seq))
     };
+    let end = |id| visible.get(&id).map_or(0, |ranges| ranges.end(Seq::MAX));
     let mut below = u64::MAX;
     if let Some(SearchCursor { conversation, seq }) = before {
         let mut place = None;
@@ -277,6 +278,7 @@ pub async fn find(
             });
             if let Some(Row::Event(row)) = row
                 && let Some(message) = row.message
+                && message.stood_at(end(hit.conversation))
                 && message.text().is_some_and(|text| query.matches(text))
             {
                 page.messages.push(message);

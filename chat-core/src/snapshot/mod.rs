@@ -12,8 +12,9 @@ pub use pages::Pages;
 
 use crate::rules::{EventRow, Row, RowKey};
 use crate::{
-    ConversationId, ConversationKind, Error, EventKind, FeedEntry, Head, InboxCursor, InboxEntry,
-    LogId, LogPage, Member, Memberships, Message, Ranges, Seq, Span, User, UserId, Viewer, Window,
+    Conversation, ConversationId, ConversationKind, Error, EventKind, FeedEntry, Head, History,
+    InboxCursor, InboxEntry, LogId, LogPage, Member, Memberships, Message, Ranges, Seq, Span, User,
+    UserId, Viewer, Window,
 };
 
 /// One moment of a store; a whole one is in the docs of [`crate::Store`]. All reads through one snapshot see the same
@@ -183,12 +184,20 @@ pub async fn log(
     let mut subjects = subjects(snapshot, visible.map(|(_, row)| (log, row)))
         .await?
         .into_iter();
+    let end = ranges.end(Seq::MAX);
     let entries = rows.iter().map(|entry| {
         let (seq, row) = entry;
-        let event = is_visible(entry).then(|| row.event(log, *seq, subjects.next().flatten()));
-        (*seq, event)
+        let message = if is_visible(entry) {
+            subjects.next()?
+        } else {
+            return Some((*seq, None));
+        };
+        // What became of a message after one left is not told, and how it was before is kept nowhere.
+        let stands = message.as_ref().is_none_or(|message| message.stood_at(end));
+        let event = stands.then(|| row.event(log, *seq, message));
+        Some((*seq, event))
     });
-    let entries = entries.collect();
+    let entries = entries.flatten().collect();
     Ok(LogPage {
         entries,
         head: window.head,
@@ -221,13 +230,20 @@ pub async fn history(
         Span::Before(seq) => (head.floor + 1, head.seq.min(seq.saturating_sub(1)), true),
         Span::After(seq) => (seq.max(head.floor).saturating_add(1), head.seq, false),
     };
+    let wanted = Wanted {
+        log,
+        head: &head,
+        newest_first,
+        limit,
+        end: ranges.end(Seq::MAX),
+    };
     let mut visible: Vec<_> = ranges.as_slice().to_vec();
     if newest_first {
         visible.reverse();
     }
     for (first, last) in visible {
         let span = (first.max(low), last.unwrap_or(head.seq).min(high));
-        messages(snapshot, log, &head, span, newest_first, limit, &mut found).await?;
+        messages(snapshot, &wanted, span, &mut found).await?;
         if found.len() >= limit {
             break;
         }
@@ -266,7 +282,14 @@ async fn latest(
                 None => {
                     let span = (head.floor + 1, head.seq);
                     let mut found = Vec::new();
-                    messages(snapshot, log, head, span, true, PAGE, &mut found).await?;
+                    let wanted = Wanted {
+                        log,
+                        head,
+                        newest_first: true,
+                        limit: PAGE,
+                        end: Seq::MAX,
+                    };
+                    messages(snapshot, &wanted, span, &mut found).await?;
                     found.reverse();
                     let is_whole = found.len() < PAGE;
                     Page::new(head, found.into(), is_whole)
@@ -314,18 +337,36 @@ async fn follow(
     )))
 }
 
+/// Messages changed since a reader left that one read passes over: then its page ends.
+const PASSED_OVER: usize = 1000;
+
+/// What is gathered of a log.
+struct Wanted<'a> {
+    log: LogId,
+    head: &'a Head,
+    newest_first: bool,
+    limit: usize,
+    /// Messages that changed after this are left out: the reader left there.
+    end: Seq,
+}
+
 /// Gathers messages between two seqs. A stretch without messages (a storm of reactions, say) is not walked through: each
 /// entry knows how many messages came up to it, so a binary search finds the next one.
 async fn messages(
     snapshot: &impl Snapshot,
-    log: LogId,
-    head: &Head,
+    wanted: &Wanted<'_>,
     (mut first, mut last): (Seq, Seq),
-    newest_first: bool,
-    limit: usize,
     found: &mut Vec<Message>,
 ) -> Result<(), Error> {
-    while first <= last && found.len() < limit {
+    let &Wanted {
+        log,
+        head,
+        newest_first,
+        limit,
+        end,
+    } = wanted;
+    let mut passed_over = 0;
+    while first <= last && found.len() < limit && passed_over < PASSED_OVER {
         // A few more than are wanted, since some entries are no messages; reading what is thrown away costs as much.
         let chunk = limit - found.len() + 8;
         let rows = snapshot
@@ -333,11 +374,15 @@ async fn messages(
             .await?;
         let Some(&(edge, _)) = rows.last() else { break };
         let before = found.len();
+        let mut all = 0;
         found.extend(
             rows.into_iter()
                 .filter_map(|(_, row)| row.message)
+                .inspect(|_| all += 1)
+                .filter(|message| message.stood_at(end))
                 .take(limit - before),
         );
+        passed_over += all - (found.len() - before);
         if newest_first {
             last = edge.saturating_sub(1);
         } else {
@@ -415,26 +460,50 @@ pub async fn entry(
     let end = member.ranges.end(head.seq);
     if end < head.seq {
         // A former member knows nothing of what follows: the head they know is the one of their last event.
-        let last = history(snapshot, Viewer::User(user), conversation, Span::Latest, 1)
-            .await?
-            .pop();
-        let (message, at) = match (&last, value!(snapshot, Event(log, end))) {
-            (Some(message), _) => (message.seq, message.at),
-            (None, Some(row)) => (0, row.at),
-            (None, None) => (0, head.at),
+        let ordinal = ordinal(snapshot, log, &head, end).await?;
+        let message = nth(snapshot, log, &head, ordinal).await?;
+        let message = if member.ranges.contains(message) {
+            message
+        } else {
+            0
         };
+        let from = if message > 0 { message } else { end };
+        let at = value!(snapshot, Event(log, from)).map_or(head.at, |row| row.at);
         head = Head {
             seq: end,
-            ordinal: ordinal(snapshot, log, &head, end).await?,
+            ordinal,
             message,
             at,
             ..head
         };
     }
-    compose(snapshot, user, vec![(member, head)])
+    let is_former = member.role.is_none();
+    let mut entry = compose(snapshot, user, vec![(member, head)])
         .await?
         .pop()
-        .ok_or_else(no_conversation)
+        .ok_or_else(no_conversation)?;
+    if is_former {
+        entry.conversation = value!(snapshot, Parted(conversation, user))
+            .unwrap_or_else(|| bare(&entry.conversation));
+        entry.last = entry.last.filter(|message| message.stood_at(end));
+    }
+    Ok(entry)
+}
+
+/// What never changes of a conversation: for those who left it before it was kept how it stood then.
+fn bare(conversation: &Conversation) -> Conversation {
+    Conversation {
+        id: conversation.id,
+        kind: conversation.kind,
+        key: conversation.key.clone(),
+        title: None,
+        data: None,
+        managed: conversation.managed,
+        history: History::default(),
+        members: 0,
+        owner: None,
+        pins: Vec::new(),
+    }
 }
 
 /// The entries of a user's memberships, in their order: two batches of rows, however many there are.

@@ -1,6 +1,6 @@
 //! Laws 5, 7, 11, 12 broken on the way out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,8 @@ use chat_core::conformance::async_trait;
 use chat_core::conformance::store as laws;
 use chat_core::rules::{Row, RowKey};
 use chat_core::{
-    Change, Error, FeedEntry, InboxEntry, LogId, Message, Prepared, Span, Store, User, Viewer,
+    Change, Error, EventKind, FeedEntry, InboxEntry, LogId, LogPage, Message, Prepared, Seq, Span,
+    Store, User, UserId, Viewer,
 };
 
 use crate::store::{Fault, Results};
@@ -256,4 +257,113 @@ impl Fault for PutsBackward {
 #[tokio::test(start_paused = true)]
 async fn copies_keep_the_order_of_the_feed() {
     crate::broken(chat_core::conformance::store::copies_are_the_same(&With(PutsBackward)).await);
+}
+
+/// Those who left are told how things stand now, on one way out.
+#[derive(Clone)]
+struct StandsNow {
+    way: Way,
+    ends: Arc<Mutex<HashMap<UserId, Seq>>>,
+    asks: Arc<Mutex<Option<UserId>>>,
+    title: Arc<Mutex<Option<String>>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Histories,
+    Logs,
+    Entries,
+}
+
+impl StandsNow {
+    fn on(way: Way) -> With<Self> {
+        With(Self {
+            way,
+            ends: Arc::default(),
+            asks: Arc::default(),
+            title: Arc::default(),
+        })
+    }
+
+    /// Lets everything through for those who left.
+    fn viewer(&self, viewer: Viewer) -> Viewer {
+        let ends = self.ends.lock().unwrap();
+        match viewer {
+            Viewer::User(user) if ends.contains_key(&user) => {
+                *self.asks.lock().unwrap() = Some(user);
+                Viewer::All
+            }
+            _ => {
+                *self.asks.lock().unwrap() = None;
+                viewer
+            }
+        }
+    }
+
+    fn end(&self) -> Seq {
+        let user = *self.asks.lock().unwrap();
+        let ends = self.ends.lock().unwrap();
+        user.map_or(Seq::MAX, |user| ends[&user])
+    }
+}
+
+#[async_trait]
+impl Fault for StandsNow {
+    async fn commit(&self, store: &dyn Store, group: Vec<Prepared>) -> Results {
+        let results = store.commit(group).await;
+        for event in results.iter().flatten().flat_map(|done| &done.events) {
+            match &event.kind {
+                EventKind::Left { user } => {
+                    self.ends.lock().unwrap().insert(*user, event.seq);
+                }
+                EventKind::Configured { title, .. } => *self.title.lock().unwrap() = title.clone(),
+                _ => {}
+            }
+        }
+        results
+    }
+    fn log_viewer(&self, viewer: Viewer, log: LogId) -> Viewer {
+        if self.way == Way::Logs && matches!(log, LogId::Conversation(_)) {
+            self.viewer(viewer)
+        } else {
+            viewer
+        }
+    }
+    fn page(&self, log: LogId, page: &mut LogPage) {
+        if self.way == Way::Logs && matches!(log, LogId::Conversation(_)) {
+            let end = self.end();
+            page.entries.retain(|(seq, _)| *seq <= end);
+            page.head = page.head.min(end);
+            page.resync = page.resync.map(|seq| seq.min(end));
+        }
+    }
+    fn history_viewer(&self, viewer: Viewer) -> Viewer {
+        if self.way == Way::Histories {
+            self.viewer(viewer)
+        } else {
+            viewer
+        }
+    }
+    fn history(&self, _span: Span, messages: &mut Vec<Message>) {
+        if self.way == Way::Histories {
+            let end = self.end();
+            messages.retain(|message| message.seq <= end);
+        }
+    }
+    fn entry(&self, entry: &mut InboxEntry) {
+        let title = self.title.lock().unwrap().clone();
+        if self.way == Way::Entries && title.is_some() {
+            entry.conversation.title = title;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_left_is_not_told_how_it_stands() {
+    for way in [Way::Histories, Way::Logs, Way::Entries] {
+        let law = laws::former_members_see_up_to_their_end;
+        crate::broken(law(&StandsNow::on(way)).await);
+        let law = chat_core::conformance::hub::removed_are_told_nothing_on_any_path;
+        crate::broken(law(&StandsNow::on(way)).await);
+    }
 }

@@ -19,6 +19,8 @@ const MESSAGES: u64 = 12;
 /// The kinds of signals before and after their sender was told of the removal.
 const BEFORE: &str = "before";
 const AFTER: &str = "after";
+/// A title that the group gets after the removal.
+const LATE: &str = "late";
 
 /// One group, from which one is removed.
 struct Scene<'a> {
@@ -121,6 +123,9 @@ impl Scene<'_> {
                 other => {
                     let seq = place(other).filter(|(of, _)| *of == log);
                     self.note(path, seq.map(|(_, seq)| seq));
+                    if let (Some(_), Item::Event(event)) = (seq, other) {
+                        self.note(path, event.event.message.iter().map(known));
+                    }
                 }
             }
         }
@@ -136,7 +141,19 @@ impl Scene<'_> {
         }
         let mut chance = Chance::new(round);
         let mut last = 0;
+        let mut early = Vec::new();
         for n in 0..2 * MESSAGES {
+            if n < MESSAGES {
+                // What is changed when they are gone.
+                let post = Change::post(format!("needle {n} of the owner"));
+                let done = self.nodes.chats[0].commit(to(self.owner, id, vec![post]));
+                early.push(done.await?.last());
+            } else if let Some(message) = early.pop() {
+                let changes = self.late(n, message);
+                self.nodes.chats[0]
+                    .commit(to(self.owner, id, changes))
+                    .await?;
+            }
             for (chat, user) in self.nodes.chats.iter().zip([self.owner, self.writer]) {
                 let post = Change::post(format!("needle {n}"));
                 last = chat.commit(to(user, id, vec![post])).await?.last();
@@ -173,6 +190,32 @@ impl Scene<'_> {
         Ok(())
     }
 
+    /// What befalls an early message, and the group, after the removal.
+    fn late(&self, n: u64, message: Seq) -> Vec<Change> {
+        let emoji = || "+".to_owned();
+        match n % 4 {
+            0 => vec![Change::Delete { message }],
+            1 => vec![Change::Edit {
+                message,
+                revision: None,
+                content: "needle, but later".into(),
+            }],
+            2 => vec![Change::React {
+                message,
+                emoji: emoji(),
+                on: true,
+            }],
+            _ => vec![
+                Change::Pin { message, on: true },
+                Change::Configure {
+                    title: Some(LATE.to_owned()),
+                    data: None,
+                    history: None,
+                },
+            ],
+        }
+    }
+
     fn goes_on(&self) -> bool {
         !self.stop.load(Ordering::SeqCst)
     }
@@ -204,7 +247,15 @@ impl Scene<'_> {
     /// Reads everything that can be read, again and again.
     async fn reads(&self, chat: &Chat) -> Result<(), Violation> {
         let (id, viewer) = (self.id, Viewer::User(self.gone));
-        let seqs = |page: Vec<Message>| page.into_iter().map(|message| message.seq);
+        let seqs = |page: Vec<Message>| page.into_iter().map(|message| known(&message));
+        let events = |page: crate::LogPage| {
+            let entries = page.entries.into_iter();
+            let seqs = entries.flat_map(|(seq, event)| {
+                let message = event.and_then(|event| event.message);
+                [Some(seq), message.as_ref().map(known)]
+            });
+            seqs.flatten().chain([page.head])
+        };
         let mut left = 2;
         while self.goes_on() || left > 0 {
             left -= i32::from(!self.goes_on());
@@ -214,13 +265,17 @@ impl Scene<'_> {
                 self.note("history", seqs(chat.history(viewer, id, span, 100).await?));
             }
             let page = chat.log(viewer, id.into(), 0, 100).await?;
-            self.note("log", page.entries.iter().map(|(seq, _)| *seq));
-            self.note("log", [page.head]);
-            let later = chat.log(viewer, id.into(), page.head, 100).await?;
-            self.note("log", later.entries.iter().map(|(seq, _)| *seq));
+            let end = page.head;
+            self.note("log", events(page));
+            self.note("log", events(chat.log(viewer, id.into(), end, 100).await?));
             let entry = chat.entry(self.gone, id).await?;
             self.note("entry", [entry.head.seq, entry.head.message]);
-            self.note("entry", entry.last.map(|message| message.seq));
+            self.note("entry", entry.last.iter().map(known));
+            let settings = &entry.conversation;
+            ensure!(
+                settings.title.as_deref() != Some(LATE) && settings.pins.is_empty(),
+                "a title or a pin of later was told"
+            );
             let list = chat.inbox(self.gone, None, 100).await?;
             let list = list.into_iter().find(|entry| entry.conversation.id == id);
             ensure!(!was_over || list.is_none(), "it is listed all the same");
@@ -239,7 +294,7 @@ impl Scene<'_> {
                     let found = chat.search(viewer, "needle", within, None, 20).await?;
                     let found = found.messages.into_iter();
                     let here = found.filter(|message| message.conversation == id);
-                    self.note("search", here.map(|message| message.seq));
+                    self.note("search", here.map(|message| known(&message)));
                 }
             }
             tokio::task::yield_now().await;
@@ -303,6 +358,11 @@ impl Scene<'_> {
             }
         }
     }
+}
+
+/// The last event that a message tells of.
+fn known(message: &Message) -> Seq {
+    message.seq.max(message.changed)
 }
 
 fn last_word(round: u64) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::naive::{Entry, Membership, Naive, Post, Talk};
+use super::naive::{Entry, Membership, Naive, Parted, Post, Talk};
 use crate::conformance::world::{ALL, World};
 use crate::conformance::{Violation, ensure, ensure_eq};
 use crate::{
@@ -61,9 +61,9 @@ pub(super) fn counted(post: &Post) -> Vec<(String, u32)> {
     emojis.map(|emoji| (emoji.clone(), count(emoji))).collect()
 }
 
-fn messages(talk: &Talk, sees: impl Fn(Seq) -> bool) -> Vec<Seen> {
+fn messages(talk: &Talk, end: Seq, sees: impl Fn(Seq) -> bool) -> Vec<Seen> {
     let posts = talk.posts().zip(1..);
-    let visible = posts.filter(|((seq, ..), _)| sees(*seq));
+    let visible = posts.filter(|((seq, _, post), _)| sees(*seq) && post.changed <= end);
     let seen = visible.map(|((seq, entry, post), ordinal)| Seen {
         seq,
         ordinal,
@@ -123,7 +123,11 @@ async fn conversation(world: &World, id: ConversationId, talk: &Talk) -> Result<
     ensure_eq!(found, entries, "the log of {id}");
     let history = world.history(Viewer::All, id).await?;
     let history: Vec<_> = history.iter().map(seen).collect();
-    ensure_eq!(history, messages(talk, |_| true), "the history of {id}");
+    ensure_eq!(
+        history,
+        messages(talk, Seq::MAX, |_| true),
+        "the history of {id}"
+    );
     let members = world.store.members(Viewer::All, id, None, ALL).await?;
     let known: Vec<UserId> = members.iter().map(|member| member.user).collect();
     let expected: Vec<UserId> = talk.members.keys().copied().collect();
@@ -188,6 +192,7 @@ async fn membership(
     member: &Membership,
 ) -> Result<(), Violation> {
     let viewer = Viewer::User(user);
+    let end = member.end();
     let log = world.log(viewer, id).await?;
     for (seq, event) in &log {
         let entry = talk.entry(*seq);
@@ -197,7 +202,8 @@ async fn membership(
             && entry
                 .kind
                 .target()
-                .is_none_or(|target| member.sees.contains(&target));
+                .is_none_or(|target| member.sees.contains(&target))
+            && talk.told_by(*seq).is_none_or(|post| post.changed <= end);
         let expected = shown.then(|| expected(*seq, entry));
         ensure_eq!(
             event.as_ref().map(told),
@@ -218,7 +224,7 @@ async fn membership(
     );
     let history = world.history(viewer, id).await?;
     let history: Vec<_> = history.iter().map(seen).collect();
-    let expected = messages(talk, |seq| member.sees.contains(&seq));
+    let expected = messages(talk, end, |seq| member.sees.contains(&seq));
     ensure_eq!(history, expected, "the history of {id} for {user}");
     let entry = world.store.entry(user, id).await?;
     row(id, talk, &entry.member, member)?;
@@ -228,33 +234,22 @@ async fn membership(
     ensure_eq!(count, unread, "unread of {user} in {id}");
     let settings = &entry.conversation;
     ensure_eq!(
-        (
-            settings.kind,
-            &settings.key,
-            &settings.title,
-            settings.managed,
-            settings.history
-        ),
-        (
-            talk.kind,
-            &talk.key,
-            &talk.title,
-            talk.managed,
-            talk.history
-        ),
+        (settings.kind, &settings.key, settings.managed),
+        (talk.kind, &talk.key, talk.managed),
         "settings of {id}"
     );
-    ensure_eq!(
-        (&settings.pins, settings.owner),
-        (&talk.pins, talk.owner()),
-        "pins and owner of {id}"
-    );
-    let members = talk
-        .members
-        .values()
-        .filter(|member| member.role.is_some())
-        .count();
-    ensure_eq!(settings.members as usize, members, "members of {id}");
+    let found = Parted {
+        title: settings.title.clone(),
+        history: settings.history,
+        pins: settings.pins.clone(),
+        owner: settings.owner,
+        members: settings.members as usize,
+    };
+    let expected = match member.role {
+        Some(_) => talk.settings(),
+        None => member.parted.clone(),
+    };
+    ensure_eq!(found, expected, "settings of {id} for {user}");
     if member.role.is_some() {
         let last = talk.posts().last().map(|(seq, ..)| seq);
         let at = (entry.head.seq, entry.head.message, entry.head.at);
@@ -267,10 +262,26 @@ async fn membership(
         let shown = entry.last.map(|message| message.seq);
         ensure_eq!(shown, visible, "last message of {id} for {user}");
     } else {
-        let end = member.sees.last().copied().unwrap_or(0);
-        ensure!(
-            entry.head.seq <= end.max(member.hidden),
+        let known = talk.posts().filter(|(seq, ..)| *seq <= end);
+        let (count, last) = known.fold((0, None), |(count, _), last| (count + 1, Some(last)));
+        let last = last.filter(|(seq, ..)| member.sees.contains(seq));
+        let active = last.map_or_else(|| talk.entry(end), |(_, entry, _)| Some(entry));
+        let head = &entry.head;
+        ensure_eq!(
+            (head.seq, head.ordinal, head.message, Some(head.at)),
+            (
+                end,
+                count,
+                last.map_or(0, |(seq, ..)| seq),
+                active.map(|entry| entry.at)
+            ),
             "head of {id} for {user}, who left"
+        );
+        let stands = last.filter(|(.., post)| post.changed <= end);
+        ensure_eq!(
+            entry.last.map(|message| message.seq),
+            stands.map(|(seq, ..)| seq),
+            "last message of {id} for {user}, who left"
         );
     }
     Ok(())

@@ -41,8 +41,13 @@ impl Scene<'_> {
     fn goes(&mut self, user: UserId) -> Result<(), Refusal> {
         let conversation = self.id;
         let seq = self.log(EventKind::Left { user }, None)?;
-        if let Some(member) = self.talk()?.members.get_mut(&user) {
+        let talk = self.talk()?;
+        if let Some(member) = talk.members.get_mut(&user) {
             member.role = None;
+        }
+        let parted = talk.settings();
+        if let Some(member) = talk.members.get_mut(&user) {
+            member.parted = parted;
         }
         self.tell(user, EventKind::Removed { conversation, seq });
         Ok(())

@@ -60,6 +60,18 @@ pub(super) struct Post {
     pub(super) reactions: Vec<(UserId, String)>,
     /// What there is, in the order in which it came.
     pub(super) emojis: Vec<String>,
+    /// Where in the log it became as it is; 0: as it was posted.
+    pub(super) changed: Seq,
+}
+
+/// What one who left knows of a conversation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Parted {
+    pub(super) title: Option<String>,
+    pub(super) history: History,
+    pub(super) pins: Vec<Seq>,
+    pub(super) owner: Option<UserId>,
+    pub(super) members: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -73,6 +85,18 @@ pub(super) struct Membership {
     pub(super) hidden: Seq,
     pub(super) muted: Option<Timestamp>,
     pub(super) archived: bool,
+    /// As they left it last.
+    pub(super) parted: Parted,
+}
+
+impl Membership {
+    /// They know nothing of what comes after.
+    pub(super) fn end(&self) -> Seq {
+        match self.role {
+            Some(_) => Seq::MAX,
+            None => self.sees.last().copied().unwrap_or(0),
+        }
+    }
 }
 
 /// What a write did.
@@ -127,6 +151,26 @@ impl Talk {
             None => true,
         };
         self.posts().map(|(seq, ..)| seq).filter(sees).collect()
+    }
+
+    /// How it stands now.
+    pub(super) fn settings(&self) -> Parted {
+        Parted {
+            title: self.title.clone(),
+            history: self.history,
+            pins: self.pins.clone(),
+            owner: self.owner(),
+            members: self.current().count(),
+        }
+    }
+
+    /// The message that an entry tells as it stands, if it does.
+    pub(super) fn told_by(&self, seq: Seq) -> Option<&Post> {
+        let entry = self.entry(seq)?;
+        match entry.kind {
+            EventKind::Edited { message, .. } => self.entry(message)?.post.as_ref(),
+            _ => entry.post.as_ref(),
+        }
     }
 
     fn role(&self, user: UserId) -> Option<Role> {

@@ -195,6 +195,15 @@ impl Scene<'_> {
         Ok(entry.is_some_and(|entry| entry.actor == actor))
     }
 
+    /// A message is another from this event on.
+    fn became(&mut self, message: Seq, kind: EventKind) -> Result<(), Refusal> {
+        let seq = self.log(kind, None)?;
+        if let Some(post) = self.talk()?.post_mut(message) {
+            post.changed = seq;
+        }
+        Ok(())
+    }
+
     pub(super) fn change(&mut self, change: &Change) -> Result<(), Refusal> {
         let (actor, conversation) = (self.actor, self.id);
         match change {
@@ -222,8 +231,7 @@ impl Scene<'_> {
                 if let Some(post) = self.talk()?.post_mut(message) {
                     (post.text, post.revision) = (Some(content.text.clone()), revision);
                 }
-                self.log(EventKind::Edited { message, revision }, None)
-                    .map(drop)
+                self.became(message, EventKind::Edited { message, revision })
             }
             Change::Delete { message } => {
                 let (message, post) = (*message, self.seen(*message)?);
@@ -243,7 +251,7 @@ impl Scene<'_> {
                     post.mentions.clear();
                 }
                 self.talk()?.pins.retain(|pin| *pin != message);
-                self.log(EventKind::Deleted { message }, None).map(drop)
+                self.became(message, EventKind::Deleted { message })
             }
             Change::React { message, emoji, on } => {
                 let (user, _) = self.me()?;
@@ -284,7 +292,7 @@ impl Scene<'_> {
                     on,
                     count,
                 };
-                self.log(kind, None).map(drop)
+                self.became(message, kind)
             }
             Change::Pin { message, on } => {
                 let lacks = !self.is_direct()? && self.lacks(Role::Admin)?;

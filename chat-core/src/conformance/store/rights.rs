@@ -76,7 +76,8 @@ pub async fn strangers_learn_nothing(fixture: &dyn Fixture) -> Outcome {
 }
 
 /// Former members read what they could read, up to and with the event of their end, and nothing later, by any way; nor is
-/// anything they do there accepted.
+/// anything they do there accepted. What changed a message later is not told either, and so neither is the message; the
+/// conversation they see is the one they left.
 ///
 /// # Errors
 /// How it was broken.
@@ -84,13 +85,22 @@ pub async fn former_members_see_up_to_their_end(fixture: &dyn Fixture) -> Outcom
     let world = World::open(fixture).await?;
     let [owner, removed, left] = world.users().await?;
     let id = world.group_of(owner, &[removed, left]).await?;
+    let titled = |title: &str| Change::Configure {
+        title: Some(title.into()),
+        data: None,
+        history: None,
+    };
+    let pinned = |message| Change::Pin { message, on: true };
     let first = world.post(owner, id, "for all").await?;
-    world
-        .change(owner, id, Change::Remove { user: removed })
-        .await?;
+    let kept = world.post(owner, id, "for all, and for good").await?;
+    world.change(owner, id, titled("early")).await?;
+    world.change(owner, id, pinned(first)).await?;
+    let remove = Change::Remove { user: removed };
+    let removal = world.change(owner, id, remove).await?.last();
     let second = world.post(owner, id, "without the removed").await?;
+    world.change(owner, id, titled("between")).await?;
     let leave = Change::Leave { successor: None };
-    world.change(left, id, leave).await?;
+    let leaving = world.change(left, id, leave).await?.last();
     let third = world.post(owner, id, "alone").await?;
     let edit = Change::Edit {
         message: first,
@@ -98,32 +108,45 @@ pub async fn former_members_see_up_to_their_end(fixture: &dyn Fixture) -> Outcom
         content: "for me alone".into(),
     };
     world.change(owner, id, edit).await?;
-    let pin = Change::Pin {
-        message: first,
+    let react = Change::React {
+        message: second,
+        emoji: "+".into(),
         on: true,
     };
-    world.change(owner, id, pin).await?;
-    for (user, end, messages) in [
-        (removed, first + 1, vec![first]),
-        (left, second + 1, vec![first, second]),
+    world.change(owner, id, react).await?;
+    world.change(owner, id, titled("late")).await?;
+    world.change(owner, id, pinned(kept)).await?;
+    for (user, end, last, title, members) in [
+        (removed, removal, kept, "early", 2),
+        (left, leaving, second, "between", 1),
     ] {
         let viewer = Viewer::User(user);
         let page = world.store.log(viewer, id.into(), 0, ALL).await?;
         ensure_eq!(page.head, end, "the last seq that exists for {user}");
         let log = world.seen(user, id).await?;
-        ensure_eq!(log, (1..=end).collect::<Vec<_>>(), "the log for {user}");
-        let last = page.entries.last().and_then(|(_, e)| e.as_ref());
-        let last = last.map(|event| &event.kind);
-        ensure_eq!(last, Some(&EventKind::Left { user }), "the end for {user}");
+        let stands = |seq: &Seq| *seq != first && *seq != second;
+        let told: Vec<Seq> = (1..=end).filter(stands).collect();
+        ensure_eq!(log, told, "the log for {user}");
+        let event = page.entries.last().and_then(|(_, e)| e.as_ref());
+        let event = event.map(|event| &event.kind);
+        ensure_eq!(event, Some(&EventKind::Left { user }), "the end for {user}");
         for span in [Span::After(0), Span::Latest, Span::Before(third + 1)] {
             let history = world.store.history(viewer, id, span, ALL).await?;
             let seqs: Vec<_> = history.iter().map(|message| message.seq).collect();
-            ensure_eq!(seqs, messages, "history {span:?} for {user}");
+            ensure_eq!(seqs, vec![kept], "history {span:?} for {user}");
         }
         let entry = world.store.entry(user, id).await?;
-        ensure_eq!(entry.head.seq, end, "head in the entry of {user}");
-        let last = entry.last.map(|message| message.seq);
-        ensure_eq!(last, messages.last().copied(), "last message of {user}");
+        let head = (entry.head.seq, entry.head.message);
+        ensure_eq!(head, (end, last), "head in the entry of {user}");
+        let shown = entry.last.as_ref().map(|message| message.seq);
+        let stands = Some(last).filter(|last| *last == kept);
+        ensure_eq!(shown, stands, "last message of {user}");
+        let settings = &entry.conversation;
+        ensure_eq!(
+            (settings.title.as_deref(), &settings.pins, settings.members),
+            (Some(title), &vec![first], members),
+            "the conversation that {user} left"
+        );
         ensure_eq!(entry.member.unread(&entry.head), 0, "unread of {user}");
         let inbox = world.store.inbox(user, None, ALL).await?;
         ensure!(inbox.is_empty(), "a former member still lists it");
@@ -132,10 +155,30 @@ pub async fn former_members_see_up_to_their_end(fixture: &dyn Fixture) -> Outcom
             memberships.is_empty(),
             "a former member is still subscribed"
         );
+        let members = world.store.members(viewer, id, None, ALL).await;
+        refused("members", members, GONE)?;
         refused("a post", world.post(user, id, "me too").await, GONE)?;
         let after = world.store.log(viewer, id.into(), end, ALL).await?;
         ensure!(after.entries.is_empty(), "something follows the end");
     }
+    // Who is a member again sees what is theirs as it stands.
+    let add = Change::Add {
+        user: removed,
+        role: Role::Member,
+    };
+    world.change(owner, id, add).await?;
+    ensure_eq!(
+        world.read(removed, id).await?,
+        vec![first, kept, second, third],
+        "the history for one who is back"
+    );
+    let entry = world.store.entry(removed, id).await?;
+    let title = entry.conversation.title;
+    ensure_eq!(
+        title.as_deref(),
+        Some("late"),
+        "the title for one who is back"
+    );
     Ok(Verdict::Holds)
 }
 
