@@ -245,15 +245,16 @@ impl Connection {
                         return Poll::Ready(());
                     }
                 }
-                // Maybe since the last page: what is up to there is read once more.
+                // Maybe since the last page: what is up to there is read once more. Then the device was told that this is all.
                 Read::Standing(Standing::Away) => {
-                    let log = self.catching.front_mut().map(|catching| {
-                        let was_away = std::mem::replace(&mut catching.is_away, true);
-                        was_away.then_some(catching.log)
-                    });
-                    if let Some(Some(log)) = log {
+                    let was_away =
+                        |first: &mut Catching| std::mem::replace(&mut first.is_away, true);
+                    if self.catching.front_mut().is_some_and(was_away) {
                         self.catching.pop_front();
-                        self.device.let_be(log);
+                        let told = self.device.poll(cx, items);
+                        if told.is_ready() {
+                            return told;
+                        }
                     }
                 }
             }
@@ -289,9 +290,13 @@ impl Connection {
     /// Passes on a page; true when it held something. At the end of the log, asks to go live.
     fn take_page(&mut self, log: LogId, page: LogPage, items: &mut Vec<Item>) -> bool {
         let before = items.len();
-        let Some(Catching { cursor, .. }) = self.catching.front_mut() else {
+        let Some(Catching {
+            cursor, is_away, ..
+        }) = self.catching.front_mut()
+        else {
             return false;
         };
+        let ends = *is_away;
         if page.head.saturating_sub(page.resync.unwrap_or(*cursor)) > self.node.limits().resume_gap
         {
             items.push(Item::Resync {
@@ -314,7 +319,7 @@ impl Connection {
         if cursor >= page.head {
             let (node, device) = (Arc::clone(&self.node), Arc::clone(&self.device));
             self.reading = Some(Box::pin(async move {
-                Read::Standing(node.hub.go_live(log, &device).await)
+                Read::Standing(node.hub.go_live(log, &device, ends).await)
             }));
         }
         items.len() > before

@@ -128,7 +128,8 @@ pub enum Item {
         /// Up to here nothing is sent.
         seq: Seq,
     },
-    /// A log that was resumed has caught up: what follows of it is live.
+    /// A log that was resumed has caught up: what follows of it is live. For one who is no member of it now that is nothing,
+    /// until they are again.
     Live {
         /// Which log.
         log: LogId,

@@ -311,10 +311,15 @@ impl Device {
     }
 
     /// The log's gate stands at `last` (`None`: this user is not live on it): goes live if nothing lies between. The shard
-    /// calls this between two deliveries.
-    pub(crate) fn go_live(&self, log: LogId, last: Option<Seq>) -> Standing {
+    /// calls this between two deliveries. With `ends`, one who is not live on it was told all there is: what comes when they
+    /// are back comes behind that word.
+    pub(crate) fn go_live(&self, log: LogId, last: Option<Seq>, ends: bool) -> Standing {
         let mut state = lock(&self.state);
         let Some(last) = last else {
+            if ends && !state.closed && state.catching.remove(&log).is_some() {
+                state.items.push_back(Item::Live { log });
+                state.wake();
+            }
             return Standing::Away;
         };
         match state.catching.get_mut(&log) {

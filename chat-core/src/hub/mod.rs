@@ -405,17 +405,24 @@ impl Hub {
     }
 
     /// How a device stands to a log it caught up with; live if nothing lies between.
-    async fn go_live(&self, log: LogId, device: &Arc<Device>) -> Standing {
-        self.ask_live(log, device).await.unwrap_or(Standing::Live)
+    async fn go_live(&self, log: LogId, device: &Arc<Device>, ends: bool) -> Standing {
+        let standing = self.ask_live(log, device, ends).await;
+        standing.unwrap_or(Standing::Live)
     }
 
-    fn ask_live(&self, log: LogId, device: &Arc<Device>) -> oneshot::Receiver<Standing> {
+    fn ask_live(
+        &self,
+        log: LogId,
+        device: &Arc<Device>,
+        ends: bool,
+    ) -> oneshot::Receiver<Standing> {
         let (reply, answer) = oneshot::channel();
         self.send(
             log,
             Command::GoLive {
                 log,
                 device: Arc::clone(device),
+                ends,
                 reply,
             },
         );
@@ -433,7 +440,7 @@ impl Hub {
         let mut asked = Vec::new();
         for ((log, cursor), row) in cursors.into_iter().zip(rows) {
             if matches!(row, Some(Row::Head(head)) if head.seq == cursor) {
-                asked.push((log, self.ask_live(log, device)));
+                asked.push((log, self.ask_live(log, device, false)));
             }
         }
         let mut unchanged = Vec::with_capacity(asked.len());

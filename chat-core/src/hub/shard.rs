@@ -56,6 +56,8 @@ pub(crate) enum Command {
     GoLive {
         log: LogId,
         device: Arc<Device>,
+        /// It has all there is, should it be away.
+        ends: bool,
         reply: oneshot::Sender<Standing>,
     },
     /// A hole was read from the store, or could not be.
@@ -164,7 +166,12 @@ impl Shard {
             Command::Subscribe(subscribe) => self.subscribe(subscribe),
             Command::Unsubscribe { log, user } => self.unsubscribe(log, &user),
             Command::Clear { log, user, through } => self.clear(log, user, through),
-            Command::GoLive { log, device, reply } => {
+            Command::GoLive {
+                log,
+                device,
+                ends,
+                reply,
+            } => {
                 // Only somebody who is live here can be told the rest live.
                 let user = device.user;
                 let here = self
@@ -173,7 +180,7 @@ impl Shard {
                     .get(user)
                     .is_some_and(|user| user.place(log).is_some());
                 let last = self.logs.get(&log).filter(|_| here).map(|open| open.last);
-                let _ = reply.send(device.go_live(log, last));
+                let _ = reply.send(device.go_live(log, last, ends));
             }
             Command::Fetched { log, events, ends } => self.fetched(log, events, ends).await,
             Command::Sweep => self.sweep(),

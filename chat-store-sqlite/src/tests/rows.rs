@@ -67,6 +67,7 @@ fn rows_of_every_kind() -> BTreeMap<RowKey, Row> {
         edited_at: Some(at.plus_millis(9)),
         reply_to: Some(1),
         mentions: vec![b, c],
+        changed: 9,
         reactions: vec![Reaction {
             emoji: "👍".to_owned(),
             count: 2,
@@ -81,6 +82,7 @@ fn rows_of_every_kind() -> BTreeMap<RowKey, Row> {
         edited_at: None,
         reply_to: None,
         mentions: Vec::new(),
+        changed: 0,
         reactions: Vec::new(),
         ..full.clone()
     };

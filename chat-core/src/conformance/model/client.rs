@@ -288,6 +288,10 @@ impl Client {
         let Some(link) = &mut self.link else {
             return Ok(());
         };
+        if matches!(&event.what, What::Joined(joined) if joined.user == self.me.user) {
+            // A stay begins here, wherever the one before ended.
+            link.next.remove(&log);
+        }
         if let Some(next) = link.next.get(&log)
             && !link.resuming.contains(&log)
         {
