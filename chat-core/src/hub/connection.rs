@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::{Closed, Device, Item, Standing};
 use crate::limits::fixed;
@@ -13,6 +14,9 @@ use crate::{ConversationId, Data, Error, ErrorKind, Identity, LogId, LogPage, Se
 
 /// Logs that are compared with the store by one read.
 const COMPARED: usize = 1000;
+
+/// After this time a member whom this node does not know as one yet is looked for again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// One connected device. Dropping it disconnects; what it submitted is still committed.
 pub struct Connection {
@@ -238,7 +242,11 @@ impl Connection {
                     return self.device.poll(cx, items);
                 }
                 // More was committed meanwhile: another page.
-                Read::Standing(Standing::Behind) => {}
+                Read::Standing(Standing::Behind) => {
+                    if let Some(first) = self.catching.front_mut() {
+                        first.is_away = false;
+                    }
+                }
                 Read::Standing(Standing::Live) => {
                     if let Some(Catching { log, .. }) = self.catching.pop_front() {
                         items.push(Item::Live { log });
@@ -296,7 +304,7 @@ impl Connection {
         else {
             return false;
         };
-        let ends = *is_away;
+        let is_away = *is_away;
         if page.head.saturating_sub(page.resync.unwrap_or(*cursor)) > self.node.limits().resume_gap
         {
             items.push(Item::Resync {
@@ -319,6 +327,18 @@ impl Connection {
         if cursor >= page.head {
             let (node, device) = (Arc::clone(&self.node), Arc::clone(&self.device));
             self.reading = Some(Box::pin(async move {
+                let mut ends = is_away;
+                if is_away {
+                    match node.hub.is_member(device.user, log).await {
+                        Ok(true) => {
+                            // This node has still to hear of it.
+                            tokio::time::sleep(AGAIN).await;
+                            ends = false;
+                        }
+                        Ok(false) => {}
+                        Err(error) => return Read::Page(log, Err(error)),
+                    }
+                }
                 Read::Standing(node.hub.go_live(log, &device, ends).await)
             }));
         }

@@ -404,6 +404,16 @@ impl Hub {
         }
     }
 
+    /// Whether a log concerns a user from here on.
+    async fn is_member(&self, user: UserId, log: LogId) -> Result<bool, Error> {
+        let LogId::Conversation(id) = log else {
+            return Ok(true);
+        };
+        let rows = self.store.rows(vec![RowKey::Member(id, user)]).await?;
+        let is_member = |row| matches!(row, Some(Row::Member(member)) if member.role.is_some());
+        Ok(rows.into_iter().any(is_member))
+    }
+
     /// How a device stands to a log it caught up with; live if nothing lies between.
     async fn go_live(&self, log: LogId, device: &Arc<Device>, ends: bool) -> Standing {
         let standing = self.ask_live(log, device, ends).await;
