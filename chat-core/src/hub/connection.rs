@@ -253,16 +253,17 @@ impl Connection {
                         return Poll::Ready(());
                     }
                 }
-                // Maybe since the last page: what is up to there is read once more. Then the device was told that this is all.
+                // Maybe since the last page: what is up to there is read once more.
                 Read::Standing(Standing::Away) => {
-                    let was_away =
-                        |first: &mut Catching| std::mem::replace(&mut first.is_away, true);
-                    if self.catching.front_mut().is_some_and(was_away) {
-                        self.catching.pop_front();
-                        let told = self.device.poll(cx, items);
-                        if told.is_ready() {
-                            return told;
-                        }
+                    if let Some(first) = self.catching.front_mut() {
+                        first.is_away = true;
+                    }
+                }
+                Read::Standing(Standing::Over) => {
+                    self.catching.pop_front();
+                    let told = self.device.poll(cx, items);
+                    if told.is_ready() {
+                        return told;
                     }
                 }
             }

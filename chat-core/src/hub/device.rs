@@ -63,6 +63,8 @@ pub(crate) enum Standing {
     Behind,
     /// The user is not live on it.
     Away,
+    /// Nor a member: the device was told that this is all.
+    Over,
 }
 
 impl Device {
@@ -316,11 +318,14 @@ impl Device {
     pub(crate) fn go_live(&self, log: LogId, last: Option<Seq>, ends: bool) -> Standing {
         let mut state = lock(&self.state);
         let Some(last) = last else {
-            if ends && !state.closed && state.catching.remove(&log).is_some() {
+            if !ends {
+                return Standing::Away;
+            }
+            if !state.closed && state.catching.remove(&log).is_some() {
                 state.items.push_back(Item::Live { log });
                 state.wake();
             }
-            return Standing::Away;
+            return Standing::Over;
         };
         match state.catching.get_mut(&log) {
             Some(catching) if last > catching.cursor => return Standing::Behind,
