@@ -44,6 +44,7 @@ mod clock {
         hub::signals_expire
         hub::marks_are_gathered
         hub::receipts_are_told
+        hub::receipts_heal
         hub::drained_marks_are_kept
         hub::presence_is_of_all_nodes
         hub::presence_is_private

@@ -220,6 +220,7 @@ impl Cells {
             }),
             RowKey::Event(log, seq) => Row::Event(self.event(*log, *seq)?),
             RowKey::Counter(..) => Row::Counter(self.number()?),
+            RowKey::Marks(..) => Row::Marks(self.number()?),
             RowKey::Secret() => Row::Secret(self.bytes()?),
             RowKey::Moving() => Row::decode(key, &self.some_bytes()?)?,
             _ => {
@@ -238,7 +239,9 @@ pub(crate) fn key(key: &RowKey) -> Result<Vec<Value>, Error> {
         RowKey::Suffix(suffix, user) => vec![text(suffix), id(*user)],
         RowKey::Login(login) => vec![id(*login)],
         RowKey::Block(a, b) | RowKey::Direct(a, b) => vec![id(*a), id(*b)],
-        RowKey::Conversation(conversation) => vec![id(*conversation)],
+        RowKey::Conversation(conversation) | RowKey::Marks(conversation) => {
+            vec![id(*conversation)]
+        }
         RowKey::Named(name) => vec![text(name)],
         RowKey::Member(conversation, user) | RowKey::Parted(conversation, user) => {
             vec![id(*conversation), id(*user)]
@@ -297,7 +300,7 @@ pub(crate) fn values(key: &RowKey, row: &Row) -> Result<Vec<Value>, Error> {
             id(done.first),
             Value::Int(done.count.into()),
         ],
-        Row::Counter(last) => vec![id(*last)],
+        Row::Counter(last) | Row::Marks(last) => vec![id(*last)],
         Row::Secret(secret) => vec![Value::Bytes(secret.to_vec())],
         Row::Moving(_) => vec![Value::Bytes(row.encode()?)],
         Row::User(_)

@@ -383,6 +383,8 @@ fn log_of(key: &RowKey) -> Option<LogId> {
     match key {
         RowKey::Conversation(conversation)
         | RowKey::Member(conversation, _)
+        | RowKey::Parted(conversation, _)
+        | RowKey::Marks(conversation)
         | RowKey::Reactions(conversation, _, _) => Some((*conversation).into()),
         RowKey::Head(log) | RowKey::Event(log, _) => Some(*log),
         _ => None,

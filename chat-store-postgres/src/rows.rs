@@ -197,7 +197,7 @@ impl Table {
 }
 
 /// The tables, by [`place`].
-static TABLES: LazyLock<[Table; 17]> = LazyLock::new(|| {
+static TABLES: LazyLock<[Table; 18]> = LazyLock::new(|| {
     use Clash::{Fails, Overwrites};
     let table = Table::new;
     [
@@ -307,6 +307,12 @@ static TABLES: LazyLock<[Table; 17]> = LazyLock::new(|| {
             &[("body", Text)],
             &Overwrites,
         ),
+        table(
+            "chat_marks",
+            &[("conversation", Int)],
+            &[("count", Int)],
+            &Fails,
+        ),
         // Last, since it is the row that two processes race for most.
         table(
             "chat_done",
@@ -345,7 +351,8 @@ fn place(key: &RowKey) -> Result<usize, Error> {
         RowKey::Event(..) => 13,
         RowKey::Reactions(..) => 14,
         RowKey::Parted(..) => 15,
-        RowKey::Done(..) => 16,
+        RowKey::Marks(..) => 16,
+        RowKey::Done(..) => 17,
         _ => return Err(columns::unknown()),
     })
 }
@@ -452,7 +459,8 @@ pub(crate) fn key_and_row(place: usize, cells: &mut Cells) -> Result<(RowKey, Ro
         12 => RowKey::Head(cells.log()?),
         14 => RowKey::Reactions(cells.conversation()?, cells.number()?, cells.user()?),
         15 => RowKey::Parted(cells.conversation()?, cells.user()?),
-        16 => RowKey::Done(cells.key()?, cells.actor()?),
+        16 => RowKey::Marks(cells.conversation()?),
+        17 => RowKey::Done(cells.key()?, cells.actor()?),
         _ => return Err(columns::unknown()),
     };
     let row = cells.row(&key)?;

@@ -76,6 +76,7 @@ const STEPS: [&str; 3] = [
     CREATE TABLE chat_parted(
         conversation bigint NOT NULL, user_id bigint NOT NULL, body text NOT NULL,
         PRIMARY KEY(conversation, user_id));
+    CREATE TABLE chat_marks(conversation bigint PRIMARY KEY, count bigint NOT NULL) WITH (fillfactor = 50);
 "#,
 ];
 

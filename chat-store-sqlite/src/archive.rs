@@ -55,12 +55,13 @@ enum Kind {
     Named,
     Member,
     Parted,
+    Marks,
     Head,
     Reactions,
     Done,
 }
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     Kind::Meta,
     Kind::User,
     Kind::Subject,
@@ -73,6 +74,7 @@ const KINDS: [Kind; 15] = [
     Kind::Named,
     Kind::Member,
     Kind::Parted,
+    Kind::Marks,
     Kind::Head,
     Kind::Reactions,
     Kind::Done,
@@ -93,6 +95,7 @@ impl Kind {
             RowKey::Named(..) => Self::Named,
             RowKey::Member(..) => Self::Member,
             RowKey::Parted(..) => Self::Parted,
+            RowKey::Marks(..) => Self::Marks,
             RowKey::Head(..) => Self::Head,
             RowKey::Reactions(..) => Self::Reactions,
             RowKey::Done(..) => Self::Done,
@@ -114,6 +117,7 @@ impl Kind {
             Self::Named => &rows::NAMED,
             Self::Member => &rows::MEMBER,
             Self::Parted => &rows::PARTED,
+            Self::Marks => &rows::MARKS,
             Self::Head => &rows::HEAD,
             Self::Reactions => &rows::REACTIONS,
             Self::Done => &rows::DONE,
@@ -146,6 +150,7 @@ impl Kind {
             Self::Named => RowKey::Named(row.get(at)?),
             Self::Member => RowKey::Member(conversation(at)?, user(at + 1)?),
             Self::Parted => RowKey::Parted(conversation(at)?, user(at + 1)?),
+            Self::Marks => RowKey::Marks(conversation(at)?),
             Self::Head => RowKey::Head(columns::log(row, at)?),
             Self::Reactions => RowKey::Reactions(
                 conversation(at)?,

@@ -140,7 +140,7 @@ pub(crate) fn bind(to: &mut Binder<'_, '_>, key: &RowKey, row: &Row) -> Result<(
             to.id(done.first)?;
             to.int(done.count.into())
         }
-        Row::Counter(last) => to.id(*last),
+        Row::Counter(last) | Row::Marks(last) => to.id(*last),
         Row::Secret(secret) => to.blob(secret),
         Row::User(_)
         | Row::Login(_)
@@ -213,6 +213,7 @@ pub(crate) fn read(key: &RowKey, row: &rusqlite::Row<'_>) -> Result<Row, Fault> 
         }),
         RowKey::Event(log, seq) => Row::Event(event(row, 0, *log, *seq)?),
         RowKey::Counter(..) => Row::Counter(number(row, 0)?),
+        RowKey::Marks(..) => Row::Marks(number(row, 0)?),
         RowKey::Secret() => Row::Secret(row.get(0)?),
         _ => Row::decode(key, row.get_ref(0)?.as_bytes().map_err(conversion)?)?,
     })

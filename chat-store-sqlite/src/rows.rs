@@ -94,6 +94,7 @@ pub(crate) static NAMED: Table = table!("chat_named" ("name") => ("conversation"
 pub(crate) static MEMBER: Table = table!("chat_member" ("conversation", "user")
     => ("role", "ranges", "read", "read_ordinal", "delivered", "hidden", "muted_until", "archived", "mentions"));
 pub(crate) static PARTED: Table = table!("chat_parted" ("conversation", "user") => ("body"));
+pub(crate) static MARKS: Table = table!("chat_marks" ("conversation") => ("count"));
 pub(crate) static HEAD: Table =
     table!("chat_head" ("log") => ("seq", "floor", "ordinal", "message", "at"));
 /// Entries are found by [`places`].
@@ -123,6 +124,7 @@ fn table(key: &RowKey) -> Result<&'static Table, Fault> {
         RowKey::Named(..) => &NAMED,
         RowKey::Member(..) => &MEMBER,
         RowKey::Parted(..) => &PARTED,
+        RowKey::Marks(..) => &MARKS,
         RowKey::Head(..) => &HEAD,
         RowKey::Event(..) => &EVENT,
         RowKey::Reactions(..) => &REACTIONS,
@@ -263,7 +265,7 @@ pub(crate) fn bind_key(to: &mut Binder<'_, '_>, key: &RowKey) -> Result<(), Faul
             to.id(*a)?;
             to.id(*b)
         }
-        RowKey::Conversation(conversation) => to.id(*conversation),
+        RowKey::Conversation(conversation) | RowKey::Marks(conversation) => to.id(*conversation),
         RowKey::Named(name) => to.text(name.as_bytes()),
         RowKey::Member(conversation, user) | RowKey::Parted(conversation, user) => {
             to.id(*conversation)?;

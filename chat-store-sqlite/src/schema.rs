@@ -98,6 +98,7 @@ const STEPS: [&str; 5] = [
     CREATE TABLE chat_parted(
         conversation INTEGER NOT NULL, user INTEGER NOT NULL, body TEXT NOT NULL,
         PRIMARY KEY(conversation, user)) STRICT, WITHOUT ROWID;
+    CREATE TABLE chat_marks(conversation INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
 ",
 ];
 

@@ -247,15 +247,18 @@ impl Hub {
         }
     }
 
-    /// Compares logs with the store; at most 1,000.
-    async fn look(&self, logs: &[LogId]) {
-        match self
-            .store
-            .rows(logs.iter().map(|log| RowKey::Head(*log)).collect())
-            .await
-        {
+    /// Compares logs with the store, at most 500. Gives back how often marks were moved in each conversation.
+    async fn look(&self, logs: &[LogId]) -> Vec<(LogId, u64)> {
+        let marks = |log: &LogId| match log {
+            LogId::Conversation(id) => Some(RowKey::Marks(*id)),
+            LogId::User(_) => None,
+        };
+        let heads = logs.iter().map(|log| RowKey::Head(*log));
+        let keys: Vec<RowKey> = heads.chain(logs.iter().filter_map(marks)).collect();
+        match self.store.rows(keys).await {
             Ok(rows) => {
-                for (log, row) in logs.iter().zip(rows) {
+                let mut rows = rows.into_iter();
+                for (log, row) in logs.iter().zip(rows.by_ref()) {
                     if let Some(Row::Head(head)) = row {
                         self.send(
                             *log,
@@ -266,8 +269,20 @@ impl Hub {
                         );
                     }
                 }
+                let conversations = logs.iter().filter(|log| marks(log).is_some());
+                let count = |row| match row {
+                    Some(Row::Marks(count)) => count,
+                    _ => 0,
+                };
+                conversations
+                    .zip(rows)
+                    .map(|(log, row)| (*log, count(row)))
+                    .collect()
             }
-            Err(error) => tracing::warn!(%error, "the heads of open logs could not be read"),
+            Err(error) => {
+                tracing::warn!(%error, "the heads of open logs could not be read");
+                Vec::new()
+            }
         }
     }
 
@@ -322,8 +337,11 @@ impl Hub {
         }
         // The user's own log comes last: what it says of conversations then finds them subscribed.
         subscribe(LogId::User(user.id), Ranges::all(), memberships.head);
-        for logs in logs.chunks(1000) {
-            self.look(logs).await;
+        for logs in logs.chunks(500) {
+            for (log, count) in self.look(logs).await {
+                // Whoever loads from now on has all marks up to this.
+                self.send(log, Command::Opened { log, count });
+            }
         }
         self.flush().await;
         Ok(())

@@ -1,6 +1,6 @@
 //! Read and delivered marks: gathered on their way to the store, told to the others once they are there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use super::shard::{Command, Shard};
 use super::{Format, Hub};
 use crate::rules::{Row, RowKey};
 use crate::{
-    Actor, Change, ConversationId, Error, Hint, Key, LogId, Prepared, Seq, Target, UserId, Write,
+    Actor, Change, ConversationId, Error, Hint, Key, LogId, Member, Prepared, Seq, Target, UserId,
+    Viewer, Write,
 };
 
 /// A mark is written at most once in this time for each user and conversation, and waits no longer for a group to ride with.
@@ -23,10 +24,8 @@ const PACE: Duration = Duration::from_secs(1);
 /// Marks a node keeps, and a user of them.
 const MARKS: usize = 1 << 16;
 const MARKS_OF_A_USER: usize = 1000;
-/// How often a receipt is told to other nodes again, once with each sweep: nothing else finds a lost one.
-const REPEATS: u8 = 2;
-/// Receipts that are told again, at most.
-const REPEATED: usize = 4096;
+/// Members that are read at once.
+const PAGE: usize = 500;
 
 /// How far another member has read and received. Encoded once for each wire format, then shared. Highest wins: a lower seq
 /// than one told before says nothing new. Who posts has read up to there, which is told by the message alone.
@@ -212,7 +211,6 @@ pub(crate) fn moves_marks(write: &Write) -> bool {
 pub(super) struct Receipts {
     untold: Mutex<BTreeSet<Place>>,
     news: Notify,
-    repeats: Mutex<BTreeMap<Place, (Hint, u8)>>,
 }
 
 /// Tells what was written, as it stands in the store by then; ends with the hub.
@@ -231,7 +229,7 @@ pub(super) fn start(hub: &Arc<Hub>) {
                 let Some(hub) = Weak::upgrade(&weak) else {
                     return;
                 };
-                // Who misses one for this gets the next, or reads it with the members.
+                // The next sweep finds that these were not told.
                 if let Err(error) = hub.tell_receipts(places).await {
                     tracing::warn!(%error, "receipts could not be read");
                 }
@@ -291,6 +289,42 @@ impl Hub {
         Ok(())
     }
 
+    /// Tells again what all members of a conversation marked, if they are few: not all of it came here.
+    pub(super) async fn tell_marks(&self, id: ConversationId, count: u64) -> Result<(), Error> {
+        let few = self.limits.receipts_to;
+        let mut members = Vec::new();
+        loop {
+            let after = members.last().map(|member: &Member| member.user);
+            let page = self.store.members(Viewer::All, id, after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            members.extend(page.into_iter().filter(|member| member.role.is_some()));
+            if is_last || members.len() > few {
+                break;
+            }
+        }
+        // Read behind the marks: whoever was removed before gets them no more.
+        let log = LogId::Conversation(id);
+        let head = match self.store.rows(vec![RowKey::Head(log)]).await?.pop() {
+            Some(Some(Row::Head(head))) => head.seq,
+            _ => 0,
+        };
+        if members.len() > few {
+            members.clear();
+        }
+        for member in members {
+            let receipt = Receipt {
+                conversation: id,
+                user: member.user,
+                read: member.read,
+                delivered: member.delivered,
+                frames: Frames::default(),
+            };
+            self.post_receipt(receipt, head);
+        }
+        self.send(log, Command::Marked { log, count });
+        Ok(())
+    }
+
     fn post_receipt(&self, receipt: Receipt, seen: Seq) {
         let log = LogId::Conversation(receipt.conversation);
         let receipt = Arc::new(receipt);
@@ -308,21 +342,6 @@ impl Hub {
             seen,
         };
         bus.publish(&hint);
-        let place = (receipt.user, receipt.conversation);
-        let mut repeats = lock(&self.receipts.repeats);
-        if repeats.len() < REPEATED || repeats.contains_key(&place) {
-            repeats.insert(place, (hint, REPEATS));
-        }
-    }
-
-    /// Tells other nodes again what may have been lost.
-    pub(super) fn repeat_receipts(&self) {
-        let Some(bus) = &self.bus else { return };
-        lock(&self.receipts.repeats).retain(|_, (hint, left)| {
-            bus.publish(hint);
-            *left -= 1;
-            *left > 0
-        });
     }
 
     /// Another node's receipt.
@@ -349,6 +368,21 @@ impl Hub {
     }
 }
 
+/// What the devices here were told that a member marked.
+pub(super) struct Told {
+    pub(super) user: UserId,
+    read: Seq,
+    delivered: Seq,
+}
+
+impl Told {
+    fn covers(&self, receipt: &Receipt) -> bool {
+        self.user == receipt.user
+            && self.read >= receipt.read
+            && self.delivered >= receipt.delivered
+    }
+}
+
 impl Shard {
     /// Passes a receipt to all others who may see the end of the log, once the log has come as far here as it stood when the
     /// receipt was read: whoever was removed before gets it no more.
@@ -356,12 +390,21 @@ impl Shard {
         let Some(open) = self.logs.get_mut(&log) else {
             return;
         };
+        if open.told.iter().any(|told| told.covers(&receipt)) {
+            return;
+        }
         if seen > open.last {
             let hole = open.hole.get_or_insert_default();
             hole.wait(receipt, seen);
             return self.fetch(log, PATIENCE);
         }
         let user = receipt.user;
+        open.told.retain(|told| told.user != user);
+        open.told.push(Told {
+            user,
+            read: receipt.read,
+            delivered: receipt.delivered,
+        });
         self.each_present(log, |other, device| {
             if other.id != user {
                 device.receipt(&receipt, &self.hub.limits);

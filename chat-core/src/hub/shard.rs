@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::device::{Device, lock};
 use super::gate::Hole;
+use super::receipts::Told;
 use super::signal::Signalled;
 use super::subscribe::{Subscribe, Subscriber};
 use super::users::OnlineUser;
@@ -38,6 +39,10 @@ pub(crate) enum Command {
         receipt: Arc<Receipt>,
         seen: Seq,
     },
+    /// Members had moved their marks so often when a conversation was opened here …
+    Opened { log: LogId, count: u64 },
+    /// … and all of so many were told by now.
+    Marked { log: LogId, count: u64 },
     /// A log has at least this seq.
     Hint { log: LogId, seq: Seq },
     /// A hole had its time to fill by itself.
@@ -89,6 +94,10 @@ pub(super) struct OpenLog {
     pub(super) settled: Seq,
     pub(super) subscribers: Vec<Subscriber>,
     pub(super) hole: Option<Box<Hole>>,
+    /// How often members had moved their marks when all that was told.
+    pub(super) marks: Option<u64>,
+    /// Of members who moved theirs since it is open here.
+    pub(super) told: Vec<Told>,
 }
 
 impl OpenLog {
@@ -161,6 +170,16 @@ impl Shard {
         match command {
             Command::Signal { log, signalled } => self.signal(log, signalled).await,
             Command::Receipt { log, receipt, seen } => self.receipt(log, receipt, seen).await,
+            Command::Opened { log, count } => {
+                if let Some(open) = self.logs.get_mut(&log) {
+                    open.marks.get_or_insert(count);
+                }
+            }
+            Command::Marked { log, count } => {
+                if let Some(open) = self.logs.get_mut(&log) {
+                    open.marks = Some(count);
+                }
+            }
             Command::Hint { log, seq } => self.hint(log, seq),
             Command::Fetch { log } => self.read(log),
             Command::Subscribe(subscribe) => self.subscribe(subscribe),
@@ -227,6 +246,7 @@ impl Shard {
         match (&delivery.event.kind, log) {
             (EventKind::Left { user }, _) => {
                 open.settled = open.settled.max(open.last);
+                open.told.retain(|told| told.user != *user);
                 if let Some(user) = self.hub.users.get(*user) {
                     if user.place(log).is_some() {
                         user.leave(log, seq);
@@ -292,16 +312,28 @@ impl Shard {
         }
     }
 
-    /// Asks the store where the open logs stand: a lost last hint is found here.
+    /// Asks the store where the open logs stand, and how often marks were moved there: a lost last hint is found here.
     fn sweep(&mut self) {
-        let logs: Vec<LogId> = self.logs.keys().copied().collect();
-        if logs.is_empty() {
+        let known: HashMap<LogId, Option<u64>> = self
+            .logs
+            .iter()
+            .map(|(log, open)| (*log, open.marks))
+            .collect();
+        if known.is_empty() {
             return;
         }
         let hub = Arc::clone(&self.hub);
         tokio::spawn(async move {
-            for logs in logs.chunks(1000) {
-                hub.look(logs).await;
+            let logs: Vec<LogId> = known.keys().copied().collect();
+            for logs in logs.chunks(500) {
+                for (log, count) in hub.look(logs).await {
+                    if let LogId::Conversation(id) = log
+                        && known.get(&log) != Some(&Some(count))
+                        && let Err(error) = hub.tell_marks(id, count).await
+                    {
+                        tracing::warn!(%error, "marks could not be read; the next sweep tries again");
+                    }
+                }
             }
         });
     }

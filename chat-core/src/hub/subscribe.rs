@@ -178,6 +178,8 @@ impl Shard {
                 settled: after,
                 subscribers,
                 hole,
+                marks: None,
+                told: Vec::new(),
             }
         });
         if read_at < open.settled

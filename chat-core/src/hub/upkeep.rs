@@ -133,7 +133,6 @@ pub(super) fn start(hub: &Arc<Hub>) {
                 swept = Instant::now();
                 hub.all(|| Command::Sweep);
                 hub.refresh_presences();
-                hub.repeat_receipts();
             }
             hub.end_presences();
             if checked.elapsed() >= check {

@@ -21,6 +21,7 @@
 //! | `10` | [`RowKey::Secret`] | | row |
 //! | `11` | [`RowKey::Moving`] | | row |
 //! | `12` | [`RowKey::Parted`] | conversation, user | row |
+//! | `13` | [`RowKey::Marks`] | conversation | row |
 //! | `20` | conversations of a user | user, conversation | empty; the row is the member's |
 //! | `21` | the feed | position | the key of the event |
 //! | `22` | words, to find messages by | conversation, word, seq | position in the feed |
@@ -86,6 +87,7 @@ mod tag {
     pub(super) const SECRET: u8 = 0x10;
     pub(super) const MOVING: u8 = 0x11;
     pub(super) const PARTED: u8 = 0x12;
+    pub(super) const MARKS: u8 = 0x13;
     pub(super) const MEMBERSHIP: u8 = 0x20;
     pub(super) const FEED: u8 = 0x21;
     pub(super) const WORD: u8 = 0x22;
@@ -161,6 +163,7 @@ pub(super) fn row(key: &RowKey) -> Vec<u8> {
         RowKey::Named(name) => W::table(tag::NAMED).text(name),
         RowKey::Member(id, user) => W::table(tag::MEMBER).int(id.get()).int(user.get()),
         RowKey::Parted(id, user) => W::table(tag::PARTED).int(id.get()).int(user.get()),
+        RowKey::Marks(id) => W::table(tag::MARKS).int(id.get()),
         RowKey::Head(log) => W::table(tag::HEAD).log(*log),
         RowKey::Event(log, seq) => W::table(tag::EVENT).log(*log).int(*seq),
         RowKey::Reactions(id, seq, user) => W::table(tag::REACTIONS)
@@ -351,6 +354,7 @@ impl Reader<'_> {
             tag::NAMED => RowKey::Named(self.text()?),
             tag::MEMBER => RowKey::Member(self.conversation()?, self.user()?),
             tag::PARTED => RowKey::Parted(self.conversation()?, self.user()?),
+            tag::MARKS => RowKey::Marks(self.conversation()?),
             tag::HEAD => RowKey::Head(self.log()?),
             tag::EVENT => RowKey::Event(self.log()?, self.int()?),
             tag::REACTIONS => RowKey::Reactions(self.conversation()?, self.int()?, self.user()?),
@@ -492,6 +496,7 @@ mod tests {
             text().prop_map(RowKey::Named),
             (conversation(), user()).prop_map(|(a, b)| RowKey::Member(a, b)),
             (conversation(), user()).prop_map(|(a, b)| RowKey::Parted(a, b)),
+            conversation().prop_map(RowKey::Marks),
             log().prop_map(RowKey::Head),
             (log(), int()).prop_map(|(a, b)| RowKey::Event(a, b)),
             (conversation(), int(), user()).prop_map(|(a, b, c)| RowKey::Reactions(a, b, c)),

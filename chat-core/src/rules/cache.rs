@@ -51,7 +51,7 @@ impl RowCache {
     /// How a row stands in the database now. It may be kept; what was known of it before is not.
     pub fn put(&mut self, key: &RowKey, row: Option<&Row>) {
         let is_kept = match row {
-            Some(Row::Head(_) | Row::Member(_)) => true,
+            Some(Row::Head(_) | Row::Member(_) | Row::Marks(_)) => true,
             Some(Row::User(user)) => user.data.is_none(),
             Some(Row::Conversation(conversation)) => conversation.data.is_none(),
             _ => false,

@@ -52,6 +52,7 @@ pub(super) fn needs(id: ConversationId, write: &Write, keys: &mut Vec<RowKey>) {
             Change::Remove { user } | Change::SetRole { user, .. } => {
                 keys.push(RowKey::Member(id, *user))
             }
+            Change::Read { .. } | Change::Deliver { .. } => keys.push(RowKey::Marks(id)),
             _ => {}
         }
     }

@@ -1,9 +1,9 @@
 //! What a member changes for themselves alone: hiding, muting, filing away, read and delivered marks.
 
-use super::RowKey;
 use super::conversation::Talk;
 use super::row::tables;
 use super::scratch::Stop;
+use super::{Row, RowKey};
 use crate::{EventKind, Seq, Timestamp};
 
 impl Talk<'_, '_> {
@@ -84,6 +84,7 @@ impl Talk<'_, '_> {
         me.mentions.retain(|mention| *mention > seq);
         let user = me.user;
         self.save_member(me);
+        self.marked()?;
         self.rows.tell(
             user,
             self.actor,
@@ -100,7 +101,16 @@ impl Talk<'_, '_> {
         if seq > me.delivered {
             me.delivered = seq;
             self.save_member(me);
+            self.marked()?;
         }
+        Ok(())
+    }
+
+    /// Nodes that were not told find out by the number.
+    fn marked(&mut self) -> Result<(), Stop> {
+        let key = RowKey::Marks(self.id);
+        let count = self.rows.get::<tables::Marks>(key.clone())?.unwrap_or(0);
+        self.rows.put(key, Row::Marks(count + 1));
         Ok(())
     }
 }

@@ -98,6 +98,8 @@ rows! {
     Member(conversation: ConversationId, user: UserId) => Member,
     /// A conversation as it stood when a member left it: (conversation, former member). All they are told of it since.
     Parted(conversation: ConversationId, user: UserId) => Conversation,
+    /// How often members moved their marks in a conversation: whoever knows another number has not heard of all of them.
+    Marks(conversation: ConversationId) => u64,
     /// Where a log stands.
     Head(log: LogId) => Head,
     /// An entry of a log, with its message if it created one.

@@ -42,6 +42,7 @@ mutations! {
     hub::heals_without_a_bus: Limited(|limits| limits.sweep = HOUR);
     hub::heals_a_lost_last_hint: Limited(|limits| limits.sweep = HOUR);
     hub::heals_at_once_when_told: Built(|builder| builder.bus(LocalBus::new()));
+    hub::receipts_heal: Limited(|limits| limits.sweep = HOUR);
     hub::heals_what_died_unsaid: Limited(|limits| limits.sweep = HOUR);
     hub::runs_come_at_once: OneByOne::default();
     hub::large_gaps_are_resynced: Limited(|limits| limits.resume_gap = 1 << 40);

@@ -332,3 +332,106 @@ async fn searches_are_limited() {
             > 100
     );
 }
+
+/// Law 7 on both faces: who was removed reads what was, and nothing of what became of it.
+#[tokio::test]
+async fn who_left_reads_what_was() {
+    let host = Host::start().await;
+    let ada = host.person("ada").await;
+    let bob = host.person("bob").await;
+    let api = Api::of(&host).await;
+    let mut done = 0;
+    for (word, mut body) in [
+        (
+            "create",
+            json!({"title": "before", "members": [{"user": 2}]}),
+        ),
+        (
+            "post",
+            json!({"to": {"conversation": 1}, "text": "as it was"}),
+        ),
+        (
+            "post",
+            json!({"to": {"conversation": 1}, "text": "to be edited"}),
+        ),
+        (
+            "post",
+            json!({"to": {"conversation": 1}, "text": "to be gone"}),
+        ),
+        (
+            "post",
+            json!({"to": {"conversation": 1}, "text": "to be liked"}),
+        ),
+        ("remove", json!({"conversation": 1, "user": 2})),
+        (
+            "post",
+            json!({"to": {"conversation": 1}, "text": "unheard"}),
+        ),
+        (
+            "edit",
+            json!({"conversation": 1, "message": 3, "revision": 0, "text": "unheard of"}),
+        ),
+        ("delete", json!({"conversation": 1, "message": 4})),
+        (
+            "react",
+            json!({"conversation": 1, "message": 5, "emoji": "+", "on": true}),
+        ),
+        ("pin", json!({"conversation": 1, "message": 2, "on": true})),
+        ("configure", json!({"conversation": 1, "title": "unheard"})),
+    ] {
+        done += 1;
+        body["key"] = json!(key(done));
+        let asked = api.request(&host, word, &body).bearer(&ada).send().await;
+        assert_eq!(asked.status, 200, "{word}: {}", asked.body);
+    }
+    let search = json!({"text": "unheard", "conversation": 1});
+    let ask = || api.request(&host, "search", &search).bearer(&ada).send();
+    while ask().await.json()["messages"].as_array().unwrap().len() < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let mut socket = open(&host, &bob).await;
+    for (word, body, found) in [
+        ("history", json!({"conversation": 1}), "/messages"),
+        (
+            "history",
+            json!({"conversation": 1, "after": 1}),
+            "/messages",
+        ),
+        (
+            "history",
+            json!({"conversation": 1, "before": 99}),
+            "/messages",
+        ),
+        ("log", json!({"log": {"conversation": 1}, "after": 0}), ""),
+        ("conversation", json!({"conversation": 1}), ""),
+        ("inbox", json!({}), ""),
+        ("heads", json!({}), ""),
+        ("search", search.clone(), "/messages"),
+        ("search", json!({"text": "unheard"}), "/messages"),
+        ("search", json!({"text": "as it was"}), "/messages"),
+        ("members", json!({"conversation": 1}), ""),
+    ] {
+        let plain = api.request(&host, word, &body).bearer(&bob).send().await;
+        let frame = framed(&mut socket, word, &body).await["body"].to_string();
+        for told in [&plain.body, &frame] {
+            for later in ["unheard", "edited_at", "deleted", "\"+\"", "to be"] {
+                assert!(!told.contains(later), "{word}: {told}");
+            }
+        }
+        if !found.is_empty() {
+            let texts = plain.json().pointer(found).unwrap().to_string();
+            let wants = !body["text"].as_str().is_some_and(|text| text == "unheard");
+            assert_eq!(texts.contains("as it was"), wants, "{word}: {texts}");
+        }
+        match word {
+            "conversation" => {
+                let entry = &plain.json()["entry"];
+                assert_eq!(entry["conversation"]["title"], "before");
+                assert_eq!(entry["conversation"]["pins"], json!([]));
+                assert_eq!(entry["head"], 6);
+            }
+            "members" => assert_eq!(plain.status, 404),
+            _ => {}
+        }
+    }
+}

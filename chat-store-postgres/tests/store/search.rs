@@ -70,7 +70,10 @@ async fn an_older_database_is_indexed() {
     let id = group(&store, &[ada]).await;
     commit(&store, post(ada, id, "alpha beta")).await.unwrap();
     store.close().await.unwrap();
-    let drop = "DROP TABLE @.chat_search, @.chat_indexed; UPDATE @.chat_meta SET number = 1 WHERE name = 'schema'";
+    // As its first version was.
+    let drop = "DROP TABLE @.chat_search, @.chat_indexed, @.chat_parted, @.chat_marks;
+        ALTER TABLE @.chat_event DROP COLUMN changed;
+        UPDATE @.chat_meta SET number = 1 WHERE name = 'schema'";
     sql(&url, drop);
     let store = PostgresStore::open(&url).await.unwrap();
     assert_eq!(count(&store, ada, "alpha").await, 0);

@@ -31,7 +31,7 @@ pub use order::{
     runs_come_at_once, writes_commit_in_the_order_sent,
 };
 pub use presence::{presence_heals, presence_is_of_all_nodes, presence_is_private};
-pub use receipts::{drained_marks_are_kept, marks_are_gathered, receipts_are_told};
+pub use receipts::{drained_marks_are_kept, marks_are_gathered, receipts_are_told, receipts_heal};
 pub use removal::removed_are_told_nothing_on_any_path;
 pub use resume::{large_gaps_are_resynced, resume_from_any_cursor, resume_while_writers_go_on};
 pub use rights::{

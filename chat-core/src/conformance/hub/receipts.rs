@@ -118,13 +118,12 @@ pub async fn receipts_are_told(fixture: &dyn Fixture) -> Outcome {
         .await?;
     for device in &mut devices {
         device.wait(SOON).await;
-        let told = device.receipts();
+        let mut told = device.receipts();
         let user = device.user();
-        let by_others: Vec<UserId> = told.iter().map(|(user, ..)| *user).collect();
-        ensure!(
-            by_others.iter().all(|user| *user == reader),
-            "receipts of others: {told:?}"
-        );
+        // What others marked by being added may be told too.
+        let moved =
+            |(by, read, delivered): &(UserId, Seq, Seq)| *by == reader || *read.max(delivered) > 6;
+        told.retain(moved);
         let expected = match user {
             _ if user == owner || user == late => Some((reader, 5, 6)),
             _ if user == removed => Some((reader, 3, 3)),
@@ -175,6 +174,45 @@ pub async fn drained_marks_are_kept(fixture: &dyn Fixture) -> Outcome {
             let member = world.store.entry(bob, id).await?.member;
             ensure_eq!(member.read, 9, "the mark when dropped");
         }
+    }
+    Ok(Verdict::Holds)
+}
+
+/// Marks that no hint ever told of, because the bus loses all of them, there is none, or the node died, are told to the others
+/// within 5 s of their writing, without further traffic, and once.
+///
+/// # Errors
+/// How it was broken.
+pub async fn receipts_heal(fixture: &dyn Fixture) -> Outcome {
+    let cut = Faults::new(0, 0);
+    cut.cut(true);
+    for faults in [Some(cut), None] {
+        let nodes = Nodes::open(fixture, 2, &free(), faults).await?;
+        let (world, chats) = (&nodes.world, &nodes.chats);
+        let [reader, watcher] = world.users().await?;
+        let id = world.group_of(watcher, &[reader]).await?;
+        for n in 0..4 {
+            world.post(watcher, id, format!("{n}")).await?;
+        }
+        let mut device = Device::connect(fixture, &chats[0], watcher).await?;
+        let mut told = 0;
+        for seq in 2..5 {
+            let done = match seq {
+                // Told by nobody: as by a node that died.
+                4 => world.commit(to(reader, id, vec![Change::Deliver { seq }])),
+                _ => world.commit(to(reader, id, vec![Change::Read { seq }])),
+            };
+            done.await?;
+            device.wait(Duration::from_secs(5)).await;
+            let all = device.receipts();
+            let delivered = all.last().map(|(_, _, delivered)| *delivered);
+            ensure_eq!(delivered, Some(seq), "the last mark told");
+            ensure_eq!(all.len(), told + 1, "receipts told");
+            told = all.len();
+        }
+        // All is told: nothing more comes.
+        device.wait(Duration::from_secs(20)).await;
+        ensure_eq!(device.receipts().len(), told, "receipts told in the end");
     }
     Ok(Verdict::Holds)
 }

@@ -196,5 +196,5 @@ async fn transcripts_happen_as_written() {
         }
         assert_eq!(transcript.steps.len(), happened.len(), "{}", path.display());
     }
-    assert!(count >= 6, "{count}");
+    assert!(count >= 9, "{count}");
 }
