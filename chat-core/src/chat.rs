@@ -297,6 +297,13 @@ impl Chat {
         }
     }
 
+    /// Whether the members of a conversation are told how far the others have read: see [`Limits::receipts_to`].
+    pub(crate) async fn tells_receipts(&self, conversation: ConversationId) -> Result<bool, Error> {
+        let row = self.row(RowKey::Conversation(conversation)).await?;
+        let few = self.limits().receipts_to;
+        Ok(matches!(row, Some(Row::Conversation(row)) if row.members as usize <= few))
+    }
+
     /// Users whose name contains a text, whatever its case or form; at most [`Limits::search_page`]. An empty text finds
     /// nobody.
     ///

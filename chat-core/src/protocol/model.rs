@@ -162,6 +162,12 @@ lenient! {
         /// Their role; left out once they left or were removed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub role: Option<Role>,
+        /// They have read up to this seq; left out where receipts are not told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub read: Option<Seq>,
+        /// They have received up to this seq; left out with `read`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub delivered: Option<Seq>,
     }
 }
 
@@ -273,11 +279,15 @@ impl From<InboxEntry> for Entry {
     }
 }
 
-impl From<crate::Member> for Member {
-    fn from(member: crate::Member) -> Self {
+impl Member {
+    /// As others see them; `marks`: these are few enough to be told how far each has read.
+    pub(super) fn of(member: &crate::Member, marks: bool) -> Self {
+        let marks = marks && member.role.is_some();
         Self {
             user: member.user,
             role: member.role,
+            read: marks.then_some(member.read),
+            delivered: marks.then(|| member.delivered.max(member.read)),
         }
     }
 }

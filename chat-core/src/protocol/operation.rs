@@ -1,8 +1,8 @@
 //! What a request does: one write, or one read. The same for sockets and for HTTP.
 
 use super::{
-    ConversationReply, EventsPage, Head, HeadsPage, HistoryPage, InboxPage, MembersPage, Nothing,
-    Own, Post, Reply, Request, SearchPage, To, UserReply, UsersPage, Written,
+    ConversationReply, EventsPage, Head, HeadsPage, HistoryPage, InboxPage, Member, MembersPage,
+    Nothing, Own, Post, Reply, Request, SearchPage, To, UserReply, UsersPage, Written,
 };
 use crate::{Actor, Change, Chat, Content, Error, Identity, Span, Target, UserId, Write};
 
@@ -100,7 +100,9 @@ pub async fn execute(chat: &Chat, identity: &Identity, request: Request) -> Resu
                 .last()
                 .filter(|_| is_full(chat, members.len(), limit));
             let next = last.map(|last| last.user);
-            let members = members.into_iter().map(Into::into).collect();
+            let marks = chat.tells_receipts(ask.conversation).await?;
+            let members = members.iter().map(|member| Member::of(member, marks));
+            let members = members.collect();
             MembersPage { members, next }.into()
         }
         Request::User(ask) => {

@@ -79,6 +79,9 @@ export interface Entry {
 export interface Member {
   user: number
   role?: Role
+  /** Left out where receipts are not told. */
+  read?: number
+  delivered?: number
 }
 
 export type LogId = { conversation: number } | { user: number }

@@ -2596,6 +2596,8 @@ export interface components {
             /** @description Who. */
             user: components["schemas"]["UserId"];
             role?: components["schemas"]["Role"] | null;
+            read?: components["schemas"]["u64"] | null;
+            delivered?: components["schemas"]["u64"] | null;
         };
         /** @description A message as it stands. */
         "v1.Message": {

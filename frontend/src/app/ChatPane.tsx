@@ -117,8 +117,9 @@ function Pane({ entry, conversation, peer, avatar, name, goal, onSearch }: PaneP
     conversation === null ? undefined : now.members[conversation],
   )
   useEffect(() => {
-    if (isGroup && conversation !== null && !left) members.load(conversation).catch(() => {})
-  }, [isGroup, conversation, left, members])
+    // Also for how far the others have read.
+    if (conversation !== null && !left) members.load(conversation).catch(() => {})
+  }, [conversation, left, members])
   useEffect(() => {
     if (isGroup) for (const member of list ?? []) people.ask(member.user)
   }, [isGroup, list, people])

@@ -79,9 +79,14 @@ export function createServices(): Services {
   const quotes = createQuotes((conversation, id) =>
     connection.ask('history', { conversation, before: id + 1, limit: 1 }),
   )
-  const members = createMembers((conversation, after) =>
-    connection.ask('members', { conversation, limit: 100, ...(after !== null && { after }) }),
-  )
+  const members = createMembers(async (conversation, after) => {
+    const page = await connection.ask('members', { conversation, limit: 100, ...(after !== null && { after }) })
+    // What was told before this device was there.
+    for (const { user, read, delivered } of page.members)
+      if (read !== undefined && delivered !== undefined && user !== userId())
+        live.receipt(conversation, user, { read, delivered })
+    return page
+  })
   const notes = createNotes((conversation, after, limit) =>
     connection.ask('log', { log: { conversation }, after, limit }),
   )
