@@ -114,7 +114,20 @@ pub enum Hint {
     Watching {
         /// Which.
         node: u64,
+        /// The number of its question.
+        ask: u64,
         /// Whom, at most 500.
+        users: Vec<UserId>,
+    },
+    /// The answer: who of them has devices on a node. The others have none there.
+    Present {
+        /// Which.
+        node: u64,
+        /// Who asked.
+        to: u64,
+        /// The number of the question.
+        ask: u64,
+        /// Those who have.
         users: Vec<UserId>,
     },
     /// A user blocked another, or no longer does.
@@ -139,7 +152,10 @@ impl Hint {
             Self::Signal { conversation, .. } | Self::Receipt { conversation, .. } => {
                 Some(LogId::Conversation(*conversation))
             }
-            Self::Presence { .. } | Self::Watching { .. } | Self::Blocked { .. } => None,
+            Self::Presence { .. }
+            | Self::Watching { .. }
+            | Self::Present { .. }
+            | Self::Blocked { .. } => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Three parts: **shards** own the open logs (order and fan-out), **devices** own a bounded queue each, **users** tie the
 //! devices of a user together. Everything arrives the same way, whether committed here, told by the bus or found by the sweep.
 
+mod asks;
 mod connection;
 mod delivery;
 mod device;

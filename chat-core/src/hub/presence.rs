@@ -1,7 +1,8 @@
 //! Presence: which of the users that devices here watch are connected, on whichever node.
 //!
 //! Nothing is kept of users whom nobody here watches. A node says when a user's first device comes and the last one goes, and
-//! answers who asks. Whoever watches asks again with each sweep, so that a lost hint or a dead node is found.
+//! answers who asks. Whoever watches asks with each sweep, and again until all have answered: so a lost hint is found, and a
+//! dead node (see [`super::asks`]).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::asks::{Asks, Question};
 use super::device::{Device, lock};
 use super::{Hub, Presence};
 use crate::rules::{Row, RowKey};
@@ -16,10 +18,6 @@ use crate::{Error, Hint, UserId, Viewer};
 
 /// How long the first answer of other nodes is waited for.
 const ANSWER: Duration = Duration::from_secs(1);
-/// Users in one hint.
-const NAMED: usize = 500;
-/// A node that did not answer so many times is gone.
-const SILENCES: u32 = 3;
 
 /// The users who are watched here.
 #[derive(Default)]
@@ -28,6 +26,7 @@ pub(super) struct Presences(Mutex<State>);
 #[derive(Default)]
 struct State {
     watched: HashMap<UserId, Watched>,
+    asks: Asks,
     /// When it has to be decided that somebody is offline.
     due: BTreeSet<(Instant, UserId)>,
 }
@@ -153,6 +152,7 @@ impl Hub {
             return;
         }
         let mut state = lock(&self.presences.0);
+        state.asks.hear(node);
         for user in users {
             if let Some(watched) = state.watched.get_mut(&user) {
                 watched.nodes.retain(|(other, _)| *other != node);
@@ -165,42 +165,83 @@ impl Hub {
     }
 
     /// Another node wants to know about users.
-    pub(super) fn answer_presence(&self, node: u64, mut users: Vec<UserId>) {
+    pub(super) fn answer_presence(&self, node: u64, ask: u64, mut users: Vec<UserId>) {
+        if node == self.node {
+            return;
+        }
         users.retain(|user| self.users.get(*user).is_some());
-        if node != self.node && !users.is_empty() {
-            self.tell(|| Hint::Presence {
+        self.tell(|| Hint::Present {
+            node: self.node,
+            to: node,
+            ask,
+            users,
+        });
+    }
+
+    /// Another node answers who of those asked about has devices there: all others have none.
+    pub(super) fn presence_answered(&self, node: u64, ask: u64, present: &[UserId]) {
+        let now = Instant::now();
+        let mut state = lock(&self.presences.0);
+        let Some((users, asked)) = state.asks.answered(node, ask) else {
+            return;
+        };
+        for user in users.to_vec() {
+            let Some(watched) = state.watched.get_mut(&user) else {
+                continue;
+            };
+            let is_there = present.contains(&user);
+            // What it said of itself after it was asked may be newer.
+            let keeps =
+                |(other, said): &(u64, Instant)| *other != node || !is_there && *said > asked;
+            watched.nodes.retain(keeps);
+            if is_there {
+                watched.nodes.push((node, now));
+            }
+            state.look(self, user, self.limits.presence_grace);
+        }
+    }
+
+    fn ask_nodes(&self, questions: Vec<Question>) {
+        for (ask, users) in questions {
+            self.tell(|| Hint::Watching {
                 node: self.node,
-                online: true,
+                ask,
                 users,
             });
         }
     }
 
-    fn ask_nodes(&self, users: &[UserId]) {
-        for users in users.chunks(NAMED) {
-            self.tell(|| Hint::Watching {
-                node: self.node,
-                users: users.to_vec(),
-            });
-        }
-    }
-
-    /// Asks the other nodes again, and counts as gone what they no longer say.
+    /// Asks the other nodes about all who are watched.
     pub(super) fn refresh_presences(&self) {
         if self.bus.is_none() {
             return;
         }
+        let questions = {
+            let mut state = lock(&self.presences.0);
+            let users: Vec<UserId> = state.watched.keys().copied().collect();
+            state.asks.ask(&users)
+        };
+        self.ask_nodes(questions);
+    }
+
+    /// Asks again what was not answered, and lets those go whose node says nothing any more: the time in which they may come
+    /// back began when it was heard last.
+    pub(super) fn repeat_asks(&self) {
         let mut state = lock(&self.presences.0);
-        let users: Vec<UserId> = state.watched.keys().copied().collect();
-        let silent = self.limits.sweep * SILENCES;
-        for &user in &users {
-            if let Some(watched) = state.watched.get_mut(&user) {
-                watched.nodes.retain(|(_, said)| said.elapsed() < silent);
-                state.look(self, user, self.limits.presence_grace);
+        let (questions, gone) = state.asks.look();
+        for (node, heard) in gone {
+            let patience = self.limits.presence_grace.saturating_sub(heard.elapsed());
+            let here = state.watched.iter_mut().filter_map(|(user, watched)| {
+                let before = watched.nodes.len();
+                watched.nodes.retain(|(other, _)| *other != node);
+                (watched.nodes.len() < before).then_some(*user)
+            });
+            for user in here.collect::<Vec<_>>() {
+                state.look(self, user, patience);
             }
         }
         drop(state);
-        self.ask_nodes(&users);
+        self.ask_nodes(questions);
     }
 
     /// Tells who is offline by now.
@@ -240,7 +281,7 @@ impl Hub {
         if !self.strangers(device.viewer(), &asked).await?.is_empty() {
             return Err(Error::not_found("there is no such user"));
         }
-        let (new, unknown) = {
+        let (new, questions) = {
             let mut state = lock(&self.presences.0);
             let Some(before) = device.set_watching(turn, users.clone()) else {
                 return Ok(());
@@ -274,10 +315,14 @@ impl Hub {
                 };
                 state.look(self, user, patience);
             }
-            (new, unknown)
+            let mut questions = Vec::new();
+            if self.bus.is_some() {
+                questions = state.asks.ask(&unknown);
+            }
+            (new, questions)
         };
         self.end_presences();
-        self.ask_nodes(&unknown);
+        self.ask_nodes(questions);
         self.see(device.user, &new, Some(Sight::Asked), |other| {
             Arc::ptr_eq(other, &device)
         })

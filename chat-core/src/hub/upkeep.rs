@@ -134,6 +134,7 @@ pub(super) fn start(hub: &Arc<Hub>) {
                 hub.all(|| Command::Sweep);
                 hub.refresh_presences();
             }
+            hub.repeat_asks();
             hub.end_presences();
             if checked.elapsed() >= check {
                 checked = Instant::now();
@@ -182,8 +183,18 @@ pub(super) fn start(hub: &Arc<Hub>) {
                         online,
                         users,
                     }) => hub.moved_elsewhere(node, online, users),
-                    BusEvent::Hint(Hint::Watching { node, users }) => {
-                        hub.answer_presence(node, users)
+                    BusEvent::Hint(Hint::Watching { node, ask, users }) => {
+                        hub.answer_presence(node, ask, users)
+                    }
+                    BusEvent::Hint(Hint::Present {
+                        node,
+                        to,
+                        ask,
+                        users,
+                    }) => {
+                        if to == hub.node {
+                            hub.presence_answered(node, ask, &users);
+                        }
                     }
                     BusEvent::Hint(Hint::Blocked { by, user, on }) => hub.blocked(by, user, on),
                     BusEvent::Lost => hub.all(|| Command::Sweep),

@@ -80,7 +80,11 @@ export function createServices(): Services {
     connection.ask('history', { conversation, before: id + 1, limit: 1 }),
   )
   const members = createMembers(async (conversation, after) => {
-    const page = await connection.ask('members', { conversation, limit: 100, ...(after !== null && { after }) })
+    const page = await connection.ask('members', {
+      conversation,
+      limit: 100,
+      ...(after !== null && { after }),
+    })
     // What was told before this device was there.
     for (const { user, read, delivered } of page.members)
       if (read !== undefined && delivered !== undefined && user !== userId())

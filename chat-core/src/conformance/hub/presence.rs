@@ -13,8 +13,10 @@ use crate::{Change, ErrorKind, Limits, Role, Target, Write};
 const SOON: Duration = Duration::from_secs(2);
 /// Longer than the grace time.
 const LATER: Duration = Duration::from_secs(13);
-/// Longer than it takes to find out that a node is gone, and the grace time.
-const HEALED: Duration = Duration::from_secs(30);
+/// Within this time who is there is told, whatever was lost …
+const HEALED: Duration = Duration::from_secs(5);
+/// … and within this time beyond the one of grace who is not.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// One `online` with the first device, one `offline` after the last one on all nodes and a grace time; nothing when somebody
 /// is back in time.
@@ -187,6 +189,19 @@ pub async fn presence_heals(fixture: &dyn Fixture) -> Outcome {
         }
         faults.cut(false);
         tokio::time::sleep(HEALED).await;
+        let mut late = Vec::new();
+        for (node, watcher) in watchers.iter_mut().enumerate() {
+            watcher.wait(Duration::from_millis(10)).await;
+            for (n, &user) in users.iter().enumerate().skip(1) {
+                let is_online = theirs.keys().any(|(other, _)| *other == n);
+                let told = watcher.presence(user).last().copied();
+                if is_online && told != Some(true) {
+                    late.push((node, user));
+                }
+            }
+        }
+        ensure_eq!(late, [], "seed {seed}: not told within 5 s who is there");
+        tokio::time::sleep(GRACE).await;
         for watcher in &mut watchers {
             watcher.wait(Duration::from_millis(10)).await;
             for (n, &user) in users.iter().enumerate().skip(1) {
@@ -197,7 +212,7 @@ pub async fn presence_heals(fixture: &dyn Fixture) -> Outcome {
         }
         // A node that says nothing any more is gone.
         faults.cut(true);
-        tokio::time::sleep(HEALED).await;
+        tokio::time::sleep(HEALED + GRACE).await;
         for (node, watcher) in watchers.iter_mut().enumerate() {
             watcher.wait(Duration::from_millis(10)).await;
             for (n, &user) in users.iter().enumerate().skip(1) {
