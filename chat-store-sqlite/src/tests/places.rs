@@ -164,6 +164,9 @@ fn a_database_with_an_index_of_entries_gets_the_places_instead() {
          ALTER TABLE chat_head DROP COLUMN placed;
          CREATE UNIQUE INDEX chat_event_seq ON chat_event(log, seq);
          DELETE FROM chat_head WHERE log = 2;
+         ALTER TABLE chat_event DROP COLUMN changed;
+         DROP TABLE chat_parted;
+         DROP TABLE chat_marks;
          UPDATE chat_meta SET value = 3 WHERE name = 'schema';",
     )
     .unwrap();
