@@ -100,12 +100,12 @@ impl Asks {
     }
 
     /// A node answers: about whom it was asked, and when first. `None` when it did before, or nobody asked.
-    pub(super) fn answered(&mut self, node: u64, number: u64) -> Option<(&[UserId], Instant)> {
+    pub(super) fn answered(&mut self, node: u64, number: u64) -> Option<(Vec<UserId>, Instant)> {
         let is_known = self.nodes.contains_key(&node);
         self.hear(node);
         let ask = self.open.get_mut(&number)?;
         // One that is heard for the first time was asked, too.
         let is_first = ask.missing.remove(&node) || !is_known;
-        is_first.then_some((&ask.users[..], ask.first))
+        is_first.then(|| (ask.users.clone(), ask.first))
     }
 }

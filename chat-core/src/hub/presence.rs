@@ -185,7 +185,7 @@ impl Hub {
         let Some((users, asked)) = state.asks.answered(node, ask) else {
             return;
         };
-        for user in users.to_vec() {
+        for user in users {
             let Some(watched) = state.watched.get_mut(&user) else {
                 continue;
             };

@@ -159,12 +159,18 @@ impl Host {
     }
 
     /// A socket whose system holds little of what it does not read.
-    pub(crate) async fn narrow(&self, person: &Person) -> Socket {
+    pub(crate) async fn narrow(&self, person: &Person, protocol: Option<&'static str>) -> Socket {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         let stream = soon(socket.connect(self.address)).await.unwrap();
         let url = format!("ws://{}/ws/{}", self.address, person.token);
-        let request = url.into_client_request().unwrap();
+        let mut request = url.into_client_request().unwrap();
+        if let Some(protocol) = protocol {
+            let value = http::HeaderValue::from_static(protocol);
+            request
+                .headers_mut()
+                .insert("sec-websocket-protocol", value);
+        }
         let opened = tokio_tungstenite::client_async(request, stream);
         Socket(soon(opened).await.unwrap().0)
     }

@@ -430,7 +430,7 @@ async fn a_slow_reader_is_told_to_resume() {
     let chat = super::client::memory(limits);
     let host = Host::over(chat, |builder| builder, ServerLimits::default()).await;
     let (ada, bob) = pair(&host).await;
-    let mut slow = host.narrow(&bob).await;
+    let mut slow = host.narrow(&bob, None).await;
     let mut quick = host.live(&bob).await;
     // More than the system and all queues between hold.
     let text = "x".repeat(8000);

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use chat_core::{Target, Write};
 use chat_http::{HttpLimits, ServerLimits};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Host, Person, Socket};
 
@@ -142,4 +144,59 @@ async fn who_stops_says_when_to_come_back() {
     assert!((100..3_000).contains(&wait), "{wait}");
     assert_eq!(socket.closed().await, (1001, "drain".to_owned()));
     host.stopped().await;
+}
+
+/// Laws 8 and 9: a socket that takes nothing costs what its queue may hold, is closed with the code that says resume, and
+/// delays nobody; what it missed comes by resuming.
+#[tokio::test]
+async fn a_stalled_socket_is_told_to_resume() {
+    const MANY: u64 = 1000;
+    let mut limits = chat_core::Limits::default();
+    limits.message_rate = 0.0;
+    limits.queue_bytes = 64 << 10;
+    let chat = super::client::memory(limits);
+    let host = Host::over(chat, |builder| builder, ServerLimits::default()).await;
+    let (ada, bob) = (host.person("ada").await, host.person("bob").await);
+    let pair = || Target::Direct(ada.id, bob.id);
+    let first = Write::post(ada.id, pair(), "first");
+    host.chat.commit(first).await.unwrap();
+    let mut stalled = host.narrow(&bob, Some("chat.v1")).await;
+    let mut quick = open(&host, &bob).await;
+    let text = "x".repeat(8000);
+    for seq in 3..3 + MANY {
+        let write = Write::post(ada.id, pair(), text.as_str());
+        host.chat.commit(write).await.unwrap();
+        assert_eq!(quick.json().await["body"]["seq"], seq, "it is delayed");
+    }
+    let mut told = 2;
+    let close = loop {
+        match stalled.message().await {
+            Some(Message::Text(text)) => {
+                let frame: Value = serde_json::from_str(&text).unwrap();
+                if frame["type"] == "event" {
+                    told += 1;
+                    assert_eq!(frame["body"]["seq"], told);
+                }
+            }
+            Some(Message::Close(close)) => break close.unwrap(),
+            other => panic!("no frame, but {other:?}"),
+        }
+    };
+    assert_eq!((u16::from(close.code), &*close.reason), (4008, "resume"));
+    assert!(told < MANY, "it was not stalled");
+    let mut again = open(&host, &bob).await;
+    let logs = json!([{"log": {"conversation": 1}, "after": told}]);
+    again
+        .send(json!({"type": "resume", "ref": 1, "body": {"logs": logs}}))
+        .await;
+    assert_eq!(again.json().await["type"], "reply");
+    loop {
+        let frame = again.json().await;
+        if frame["type"] == "live" {
+            break;
+        }
+        told += 1;
+        assert_eq!(frame["body"]["seq"], told);
+    }
+    assert_eq!(told, 2 + MANY);
 }
