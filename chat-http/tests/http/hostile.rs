@@ -505,7 +505,7 @@ async fn a_peer_that_only_sends_is_not_read_for_ever() {
     limits.dead_after = std::time::Duration::MAX;
     let host = Host::with(|builder| builder.limits(limits), ServerLimits::default()).await;
     let ada = host.person("ada").await;
-    let mut stream = host.narrow(&ada).await.0.into_inner();
+    let mut stream = host.narrow(&ada, None).await.0.into_inner();
     // Each of these has to be answered, and no answer is taken.
     let pings = masked(0x89, &[7; 125]).repeat(1000);
     let mut sent = 0;
