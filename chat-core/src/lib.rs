@@ -39,7 +39,10 @@ pub use bus::{Bus, BusEvent, Hint, LocalBus};
 pub use chat::{Builder, Chat};
 pub use error::{Error, ErrorKind};
 pub use event::{Event, EventKind};
-pub use hub::{Closed, Connection, Delivery, Format, Hidden, Item, Presence, Receipt, Signal};
+pub use hub::{
+    Closed, Connection, Delivery, Format, Hidden, Item, Loan, Outlet, Presence, Receipt, Rest, Run,
+    Sent, Signal,
+};
 pub use id::{ConversationId, Key, LogId, LoginId, MAX_ID, Seq, UserId};
 pub use limits::Limits;
 pub use model::{

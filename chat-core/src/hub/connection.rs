@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{Closed, Device, Item, Standing};
+use super::{Closed, Device, Item, Loan, Standing};
 use crate::limits::fixed;
 use crate::node::Node;
 use crate::{ConversationId, Data, Error, ErrorKind, Identity, LogId, LogPage, Seq, UserId, Write};
@@ -183,6 +183,13 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// For an owner whose transport can send without waiting: lends it to the fan-out while it has nothing to send itself,
+    /// which saves waking it for each event. One at a time; whoever has no such transport needs none.
+    #[must_use]
+    pub fn loan(&self) -> Loan {
+        Loan::new(Arc::clone(&self.device))
     }
 
     /// Waits until something is there and moves all of it to `items`, so that one write can take it. Cancel safe.

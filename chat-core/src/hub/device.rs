@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::signal::LIFE;
+use super::outlet::{Outlet, Rest, Run, Sent};
 use super::{Closed, Delivery, Item, Presence, Receipt, Signal};
 use crate::{Error, Identity, Limits, LogId, Seq, UserId, Viewer, Write};
 
@@ -31,6 +32,10 @@ struct State {
     deadline: Option<Instant>,
     items: VecDeque<Item>,
     bytes: usize,
+    /// Where live events may go at once while nothing is queued, …
+    lent: Option<Arc<dyn Outlet>>,
+    /// … and what went there in part.
+    rest: Option<Rest>,
     /// Each with the time it was sent; one of each kind of a user in a conversation.
     signals: Vec<(Instant, Arc<Signal>)>,
     waker: Option<Waker>,
@@ -76,6 +81,8 @@ impl Device {
                 deadline: None,
                 items: VecDeque::new(),
                 bytes: 0,
+                lent: None,
+                rest: None,
                 signals: Vec::new(),
                 waker: None,
                 closed: false,
@@ -115,6 +122,45 @@ impl Device {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         lock(&self.state).deadline
+    }
+
+    /// Lends an outlet, unless something waits for its owner.
+    pub(super) fn lend(&self, outlet: &Arc<dyn Outlet>) {
+        let mut state = lock(&self.state);
+        if !state.closed && !state.has_queued() {
+            state.lent = Some(Arc::clone(outlet));
+        }
+    }
+
+    pub(super) fn take_back(&self) -> Option<Rest> {
+        let mut state = lock(&self.state);
+        state.lent = None;
+        state.rest.take()
+    }
+
+    /// Sends live events through the outlet that is lent, if nothing stands before them; false: nothing was sent, and they
+    /// have to be delivered. Who waits for the outcome of a write gets its event by the queue, in one write with it.
+    pub(super) fn offer(&self, run: &Run<'_>) -> bool {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        if state.closed || state.in_flight > 0 || state.has_queued() || !state.catching.is_empty() {
+            return false;
+        }
+        let Some(outlet) = &state.lent else {
+            return false;
+        };
+        match outlet.offer(run) {
+            Sent::All => return true,
+            Sent::Nothing => {}
+            Sent::Part(rest) => {
+                state.bytes += rest.size();
+                state.rest = Some(rest);
+            }
+        }
+        // It takes no more for now: its owner finds out when it does.
+        state.lent = None;
+        state.wake();
+        state.rest.is_some()
     }
 
     /// Live events, consecutive ones of a log. The log's shard calls this in the log's order.
@@ -350,7 +396,8 @@ impl Device {
         let signals = std::mem::take(&mut state.signals).into_iter();
         let in_time = signals.filter(|(sent, _)| sent.elapsed() < LIFE);
         items.extend(in_time.map(|(_, signal)| Item::Signal(signal)));
-        items.extend(state.items.drain(..));
+        // An idle connection holds no buffer.
+        items.extend(std::mem::take(&mut state.items));
         if items.len() == before {
             match &mut state.waker {
                 Some(waker) => waker.clone_from(cx.waker()),
@@ -359,10 +406,6 @@ impl Device {
             return Poll::Pending;
         }
         state.bytes = 0;
-        if state.items.capacity() > 8 {
-            // An idle connection holds no buffer.
-            state.items = VecDeque::new();
-        }
         Poll::Ready(())
     }
 }
@@ -396,8 +439,13 @@ impl State {
         true
     }
 
+    /// Whether something waits for the owner.
+    fn has_queued(&self) -> bool {
+        !self.items.is_empty() || !self.signals.is_empty() || self.rest.is_some()
+    }
+
     fn wake(&mut self) {
-        if (!self.items.is_empty() || !self.signals.is_empty())
+        if self.has_queued()
             && let Some(waker) = self.waker.take()
         {
             waker.wake();

@@ -13,11 +13,16 @@ use super::receipts::Told;
 use super::signal::Signalled;
 use super::subscribe::{Subscribe, Subscriber};
 use super::users::OnlineUser;
-use super::{Delivery, Hub, Item, Receipt, Standing};
+use super::{Delivery, Hub, Item, Receipt, Run, Standing};
 use crate::{EventKind, LogId, Seq, UserId};
 
 /// After so many devices a fan-out lets other tasks run.
 const BATCH: usize = 512;
+/// What sending costs, counted in devices that are only told that something is there.
+const SENDING: usize = 8;
+/// Devices that a fan-out sends to by itself, divided by the threads of the runtime: the rest are woken, so that a large
+/// room is served by all threads, and its shard is soon free for other logs.
+const SENT: usize = 8192;
 
 /// Commands that are looked at together: what follows one another in a log goes out together.
 const COMMANDS: usize = 64;
@@ -224,6 +229,8 @@ impl Shard {
             // Before it is told: who knows of it sees it hold.
             self.hub.blocked(by, *user, *on);
         }
+        let all = Run::new(run);
+        let mut may_send = SENT / self.hub.shards.len();
         let mut count = 0;
         for subscriber in &open.subscribers {
             let old = run.partition_point(|delivery| delivery.event.seq <= subscriber.after);
@@ -231,12 +238,18 @@ impl Shard {
             if run.is_empty() {
                 continue;
             }
+            let is_all = old == 0 && !run.iter().any(|delivery| subscriber.hides(delivery));
             {
                 let devices = lock(&subscriber.user.devices);
                 for device in devices.iter() {
+                    if is_all && may_send > 0 && device.offer(&all) {
+                        may_send -= 1;
+                        count += SENDING;
+                        continue;
+                    }
                     device.deliver(run, |delivery| subscriber.hides(delivery), &self.hub.limits);
+                    count += 1;
                 }
-                count += devices.len();
             }
             if count >= BATCH {
                 count = 0;

@@ -3,6 +3,7 @@
 //! It begins with `hello`. Logs that the client resumes are told page by page, then live; all others are live at once. It
 //! ends with a close code, after which nothing follows.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use super::{
     Renewed, Reply, Request, Resync, ServerFrame, Signal, Written, execute,
 };
 use crate::{
-    Authenticator, Chat, Closed, Connection, ConversationId, Error, ErrorKind, Format, Identity,
-    Item, Seq,
+    Authenticator, Chat, Closed, Connection, ConversationId, Delivery, Error, ErrorKind, Format,
+    Identity, Item, Seq,
 };
 
 /// The version of the protocol that `hello` tells.
@@ -32,6 +33,11 @@ const SILENT: u32 = 3;
 const RETURN: u64 = 3_000;
 /// … but not before this one, in milliseconds.
 const RETURN_AFTER: u64 = 100;
+
+thread_local! {
+    /// What a connection hands over is passed on within one poll: one vector for all sessions of a thread.
+    static ITEMS: RefCell<Vec<Item>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What holds for all sessions over one transport.
 pub struct Settings {
@@ -47,6 +53,20 @@ pub struct Settings {
     pub frame: usize,
     /// How often a client that has nothing to say sends `ping`.
     pub heartbeat: Duration,
+}
+
+impl Settings {
+    /// The frame of an event, encoded by the first who asks.
+    #[must_use]
+    pub fn event(&self, delivery: &Delivery) -> Bytes {
+        delivery.frame(self.format, |event| {
+            self.encode(&ServerFrame::Event(Event::from(event.clone())))
+        })
+    }
+
+    fn encode(&self, frame: &ServerFrame) -> Bytes {
+        (self.wrap)(&frame.encode(None))
+    }
 }
 
 /// What a session has for its transport.
@@ -84,7 +104,6 @@ pub struct Session {
     submitted: u64,
     writes: Vec<(u64, Option<Ref>)>,
     jobs: Vec<Job>,
-    items: Vec<Item>,
 }
 
 impl Session {
@@ -106,7 +125,6 @@ impl Session {
             submitted: 0,
             writes: Vec::new(),
             jobs: Vec::new(),
-            items: Vec::new(),
         }
     }
 
@@ -236,15 +254,12 @@ impl Session {
             self.tell(&hello, None, out);
             return Poll::Ready(());
         }
-        let mut items = std::mem::take(&mut self.items);
+        let mut items = ITEMS.take();
         ready |= connection.poll_drain(cx, &mut items).is_ready();
         for item in items.drain(..) {
             self.item(item, out);
         }
-        if items.capacity() <= 8 {
-            // An idle session holds no more than this.
-            self.items = items;
-        }
+        ITEMS.set(items);
         let mut place = 0;
         while place < self.jobs.len() {
             match self.jobs[place].as_mut().poll(cx) {
@@ -290,12 +305,10 @@ impl Session {
         if self.connection.is_none() {
             return;
         }
-        let (format, wrap) = (self.settings.format, self.settings.wrap);
-        let encode = |frame: ServerFrame| wrap(&frame.encode(None));
+        let format = self.settings.format;
+        let encode = |frame: ServerFrame| self.settings.encode(&frame);
         let frame = match item {
-            Item::Event(delivery) => delivery.frame(format, |event| {
-                encode(ServerFrame::Event(Event::from(event.clone())))
-            }),
+            Item::Event(delivery) => self.settings.event(&delivery),
             Item::Hidden(hidden) => hidden.frame(format, |log, seq| {
                 encode(ServerFrame::Event(Event::hidden(log, seq)))
             }),

@@ -242,7 +242,7 @@ fn read<'a, T: Deserialize<'a>>(
 }
 
 /// The frame of an event, encoded by the first socket that asks; `None` for what this profile does not tell.
-fn event(delivery: &Delivery, format: Format) -> Option<Bytes> {
+pub(super) fn event(delivery: &Delivery, format: Format) -> Option<Bytes> {
     let event = &delivery.event;
     let is_told = matches!(event.kind, EventKind::Posted) && event.message.is_some();
     let is_told = is_told && matches!(event.log, LogId::Conversation(_));

@@ -2,6 +2,7 @@
 
 mod basic;
 mod frame;
+mod line;
 mod out;
 mod reader;
 mod socket;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_core::protocol::{self, Session};
-use chat_core::{Connection, ErrorKind, Identity};
+use chat_core::{Connection, ErrorKind, Identity, Loan};
 use http::header::{
     CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -26,6 +27,7 @@ use tungstenite::protocol::WebSocketConfig;
 use basic::Basic;
 pub(crate) use basic::SendFrame;
 pub(crate) use frame::text;
+use line::{Speaks, Tcp};
 use socket::{Client, Socket};
 
 use crate::body::Body;
@@ -125,6 +127,12 @@ pub(crate) async fn upgrade(
             "this connection cannot become a WebSocket; use HTTP/1.1 without a proxy that hides it",
         )
     })?;
+    let loan = connected.as_ref().map(|(_, connection)| connection.loan());
+    let speaks = if is_native {
+        Speaks::Native(Arc::clone(&inner.native))
+    } else {
+        Speaks::Basic(inner.format)
+    };
     let client = match connected {
         None => Client::Nobody,
         Some((identity, connection)) if is_native => {
@@ -147,7 +155,7 @@ pub(crate) async fn upgrade(
         rules: Arc::clone(&inner.sockets),
         lease: parts.extensions.get::<Lease>().cloned(),
     };
-    tokio::spawn(open(on, socket));
+    tokio::spawn(open(on, socket, speaks, loan));
     let mut response = empty(StatusCode::SWITCHING_PROTOCOLS);
     let headers = response.headers_mut();
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -161,7 +169,7 @@ pub(crate) async fn upgrade(
 }
 
 /// Waits for the connection itself and makes it a task of its own, so that nothing of the handshake is kept.
-async fn open(on: OnUpgrade, start: socket::Start) {
+async fn open(on: OnUpgrade, start: socket::Start, speaks: Speaks, loan: Option<Loan>) {
     // The client went away in between.
     let Ok(upgraded) = on.await else { return };
     // Ours, or one of a host that serves with hyper, too.
@@ -178,10 +186,12 @@ async fn open(on: OnUpgrade, start: socket::Start) {
             // Copied: even an empty piece of it would keep hyper's read buffer alive.
             let read = buffer.to_vec();
             drop(buffer);
-            tokio::spawn(Socket::new(stream, read, start));
+            let stream = Tcp::new(stream, speaks);
+            let lending = loan.map(|loan| (loan, stream.outlet()));
+            tokio::spawn(Socket::new(stream, read, start, lending));
         }
         Err(upgraded) => {
-            tokio::spawn(Socket::new(TokioIo::new(upgraded), Vec::new(), start));
+            tokio::spawn(Socket::new(TokioIo::new(upgraded), Vec::new(), start, None));
         }
     }
 }

@@ -7,12 +7,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use chat_core::Rest;
 use tokio::io::AsyncWrite;
 
 /// How much goes into one write.
 const WRITE: usize = 64 << 10;
-/// Room for frames that a socket keeps while nothing waits.
-const KEEP: usize = 8;
 
 thread_local! {
     /// Several frames are joined here for one write: one for all sockets of a thread, as no write outlives its poll.
@@ -36,6 +35,14 @@ impl Out {
         }
     }
 
+    /// Goes on with what the fan-out has begun. Nothing else waits then, as it begins nothing while something does.
+    pub(super) fn go_on(&mut self, rest: Rest) {
+        let Rest { bytes, sent } = rest;
+        self.bytes += bytes.len().saturating_sub(sent);
+        self.frames.push_front(bytes);
+        self.written = sent;
+    }
+
     /// How many bytes wait.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
@@ -45,7 +52,7 @@ impl Out {
         self.frames.is_empty()
     }
 
-    /// Forgets what has not begun to be written.
+    /// Forgets what has not begun to be written; of several frames that the fan-out had sent in part, none.
     pub(super) fn forget(&mut self) {
         self.frames.truncate(usize::from(self.written > 0));
         self.bytes = self
@@ -84,9 +91,8 @@ impl Out {
             *progress = true;
             self.advance(written);
         }
-        if self.frames.capacity() > KEEP {
-            self.frames = VecDeque::new();
-        }
+        // An idle socket holds no buffer.
+        self.frames = VecDeque::new();
         Poll::Ready(Ok(()))
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chat_core::protocol::{Close, Outgoing, Session};
+use chat_core::{Loan, Outlet};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 use tungstenite::Message;
@@ -77,6 +78,8 @@ pub(super) struct Socket<I> {
     reader: Reader,
     out: Out,
     client: Client,
+    /// The stream is lent to the fan-out while this sleeps and nothing waits.
+    lending: Option<(Loan, Arc<dyn Outlet>)>,
     rules: Arc<Rules>,
     phase: Phase,
     timer: Pin<Box<Sleep>>,
@@ -95,7 +98,12 @@ struct Over;
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// A socket over a stream, of which `read` has been read already.
-    pub(super) fn new(io: I, read: Vec<u8>, start: Start) -> Self {
+    pub(super) fn new(
+        io: I,
+        read: Vec<u8>,
+        start: Start,
+        lending: Option<(Loan, Arc<dyn Outlet>)>,
+    ) -> Self {
         let now = Instant::now();
         let rules = start.rules;
         let mut socket = Self {
@@ -103,6 +111,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
             reader: Reader::new(read, rules.config, rules.fragments),
             out: Out::default(),
             client: start.client,
+            lending,
             phase: Phase::Open,
             timer: Box::pin(tokio::time::sleep(rules.ping_after.min(rules.frame_time))),
             moved: now,
@@ -138,6 +147,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
 
     /// Leaves the chat. What was handed in is still committed.
     fn disconnect(&mut self) {
+        self.lending = None;
         self.client = Client::Nobody;
     }
 
@@ -163,20 +173,41 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         self.out.bytes() < BACKLOG && self.client.may_receive()
     }
 
-    /// Reads until nothing is there or nothing more may be taken.
-    fn poll_in(&mut self, cx: &mut Context<'_>) -> Result<(), Over> {
+    /// Nobody but this sends any more. What was sent in part goes on first.
+    fn take_back(&mut self) {
+        if let Some((loan, _)) = &self.lending
+            && let Some(rest) = loan.take_back()
+        {
+            self.out.go_on(rest);
+        }
+    }
+
+    /// While this sleeps, the fan-out may send: when all that was to send is out.
+    fn lend(&self) {
+        if let Some((loan, outlet)) = &self.lending
+            && self.out.is_empty()
+        {
+            loan.lend(outlet);
+        }
+    }
+
+    /// Reads until nothing is there or nothing more may be taken. Says whether there was anything.
+    fn poll_in(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
+        let mut took = false;
         while self.may_read() {
             if let Phase::Broken(_) = self.phase {
                 return match Reader::poll_discard(cx, &mut self.io) {
-                    Poll::Pending => Ok(()),
+                    Poll::Pending => Ok(took),
                     Poll::Ready(()) => Err(Over),
                 };
             }
             if let Phase::Last(_) = self.phase {
-                return Ok(());
+                return Ok(took);
             }
-            match self.reader.poll_next(cx, &mut self.io, &mut self.out) {
-                Poll::Pending => return Ok(()),
+            let next = self.reader.poll_next(cx, &mut self.io, &mut self.out);
+            took |= next.is_ready();
+            match next {
+                Poll::Pending => return Ok(took),
                 Poll::Ready(Inbound::Message(message)) => self.message(message),
                 Poll::Ready(Inbound::Broken(why)) => self.abort(why),
                 Poll::Ready(Inbound::Gone) => return Err(Over),
@@ -186,7 +217,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
                 }
             }
         }
-        Ok(())
+        Ok(took)
     }
 
     fn message(&mut self, message: Message) {
@@ -327,9 +358,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
     /// asked to be woken for more, or when it made room.
     fn poll_round(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
         let mut took = self.poll_client(cx);
-        self.poll_in(cx)?;
-        // What came in may have begun something that nobody is woken for unless it was polled.
-        took |= self.poll_client(cx);
+        if self.poll_in(cx)? {
+            // What came in may have begun something that nobody is woken for unless it was polled.
+            took |= self.poll_client(cx);
+        }
         self.poll_timer(cx)?;
         let blocked = !self.may_read();
         let flushed = self.poll_out(cx)?;
@@ -348,10 +380,14 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Future for Socket<I> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.take_back();
         for _ in 0..ROUNDS {
             match self.poll_round(cx) {
                 Ok(true) => {}
-                Ok(false) => return Poll::Pending,
+                Ok(false) => {
+                    self.lend();
+                    return Poll::Pending;
+                }
                 Err(Over) => return Poll::Ready(()),
             }
         }
