@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
-use super::signal::LIFE;
 use super::outlet::{Outlet, Rest, Run, Sent};
+use super::signal::LIFE;
 use super::{Closed, Delivery, Item, Presence, Receipt, Signal};
 use crate::{Error, Identity, Limits, LogId, Seq, UserId, Viewer, Write};
 

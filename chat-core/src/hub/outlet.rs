@@ -99,3 +99,6 @@ impl Drop for Loan {
         let _ = self.take_back();
     }
 }
+
+#[cfg(test)]
+mod tests;

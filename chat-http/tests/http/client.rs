@@ -54,8 +54,17 @@ impl Host {
         configure: impl FnOnce(Builder) -> Builder,
         limits: ServerLimits,
     ) -> Self {
-        let auth = super::auth(&chat);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(listener, chat, configure, limits)
+    }
+
+    pub(crate) fn on(
+        listener: TcpListener,
+        chat: Chat,
+        configure: impl FnOnce(Builder) -> Builder,
+        limits: ServerLimits,
+    ) -> Self {
+        let auth = super::auth(&chat);
         let address = listener.local_addr().unwrap();
         let builder = Http::builder(chat.clone())
             .documented(auth.clone())

@@ -13,6 +13,7 @@ mod client;
 mod faces;
 mod frames;
 mod hostile;
+mod line;
 mod logs;
 mod matrix;
 mod mounted;
