@@ -27,21 +27,22 @@ pub(crate) struct Device {
 }
 
 struct State {
-    identity: Identity,
-    /// When it is closed, by the clock of this node.
-    deadline: Option<Instant>,
-    items: VecDeque<Item>,
-    bytes: usize,
+    // What each fan-out looks at stands together.
     /// Where live events may go at once while nothing is queued, …
     lent: Option<Arc<dyn Outlet>>,
     /// … and what went there in part.
     rest: Option<Rest>,
+    items: VecDeque<Item>,
+    bytes: usize,
     /// Each with the time it was sent; one of each kind of a user in a conversation.
     signals: Vec<(Instant, Arc<Signal>)>,
-    waker: Option<Waker>,
-    closed: bool,
-    in_flight: usize,
     catching: BTreeMap<LogId, Catching>,
+    in_flight: usize,
+    closed: bool,
+    waker: Option<Waker>,
+    identity: Identity,
+    /// When it is closed, by the clock of this node.
+    deadline: Option<Instant>,
     /// Submitted writes that wait for policy, in order; `running`: a task works them off.
     submitted: VecDeque<(u64, Write)>,
     running: bool,

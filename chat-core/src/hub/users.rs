@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use smallvec::SmallVec;
 use tokio::sync::OnceCell;
 
 use super::device::{Device, lock};
@@ -12,7 +13,8 @@ use crate::{LogId, Seq, UserId};
 /// A user with at least one device here.
 pub(crate) struct OnlineUser {
     pub(crate) id: UserId,
-    pub(crate) devices: Mutex<Vec<Arc<Device>>>,
+    /// Mostly one: it is found without a further step.
+    pub(crate) devices: Mutex<SmallVec<[Arc<Device>; 1]>>,
     /// The logs this user is live on, ascending, each with the user's place among the log's subscribers. A place is written
     /// by the log's shard only.
     pub(crate) logs: Mutex<Vec<(LogId, u32)>>,

@@ -1,6 +1,6 @@
 //! A TCP stream that a socket's task lends to the fan-out.
 
-use std::io;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,9 +9,8 @@ use bytes::Bytes;
 use chat_core::protocol::Settings;
 use chat_core::{Delivery, Format, Outlet, Rest, Run, Sent};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::basic;
 
@@ -33,9 +32,9 @@ impl Speaks {
     }
 }
 
-/// The sending side, shared by the socket's task and the fan-out: at any time one of them has the right to use it.
+/// The stream, shared by the socket's task and the fan-out: at any time one of them has the right to send.
 pub(super) struct Line {
-    stream: OwnedWriteHalf,
+    stream: TcpStream,
     speaks: Speaks,
 }
 
@@ -55,30 +54,46 @@ impl Outlet for Line {
 }
 
 /// The task's own side.
-pub(super) struct Tcp {
-    read: OwnedReadHalf,
-    line: Arc<Line>,
-}
+pub(super) struct Tcp(Arc<Line>);
 
 impl Tcp {
     pub(super) fn new(stream: TcpStream, speaks: Speaks) -> Self {
-        let (read, stream) = stream.into_split();
-        let line = Arc::new(Line { stream, speaks });
-        Self { read, line }
+        Self(Arc::new(Line { stream, speaks }))
     }
 
     pub(super) fn outlet(&self) -> Arc<dyn Outlet> {
-        Arc::clone(&self.line) as Arc<dyn Outlet>
+        Arc::clone(&self.0) as Arc<dyn Outlet>
     }
 }
 
 impl AsyncRead for Tcp {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.read).poll_read(cx, buffer)
+        let stream = &self.0.stream;
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            let (space, mut read) = (buffer.initialize_unfilled(), None);
+            let result = stream.try_io(Interest::READABLE, || {
+                let count = (&*SockRef::from(stream)).read(space)?;
+                read = Some(count);
+                // Less than there was room for: nothing is left, so there is no need to ask the system once more.
+                if (1..space.len()).contains(&count) {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Ok(())
+            });
+            match (read, result) {
+                (Some(count), _) => {
+                    buffer.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                (None, result) => return Poll::Ready(result),
+            }
+        }
     }
 }
 
@@ -88,7 +103,7 @@ impl AsyncWrite for Tcp {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let stream = self.line.stream.as_ref();
+        let stream = &self.0.stream;
         loop {
             ready!(stream.poll_write_ready(cx))?;
             match stream.try_write(bytes) {
@@ -103,7 +118,7 @@ impl AsyncWrite for Tcp {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let stream = SockRef::from(self.line.stream.as_ref());
+        let stream = SockRef::from(&self.0.stream);
         Poll::Ready(stream.shutdown(std::net::Shutdown::Write))
     }
 }
