@@ -31,7 +31,7 @@ struct State {
     /// Where live events may go at once while nothing is queued, …
     lent: Option<Arc<dyn Outlet>>,
     /// … and what went there in part.
-    rest: Option<Rest>,
+    rest: Option<Box<Rest>>,
     items: VecDeque<Item>,
     bytes: usize,
     /// Each with the time it was sent; one of each kind of a user in a conversation.
@@ -136,7 +136,7 @@ impl Device {
     pub(super) fn take_back(&self) -> Option<Rest> {
         let mut state = lock(&self.state);
         state.lent = None;
-        state.rest.take()
+        state.rest.take().map(|rest| *rest)
     }
 
     /// Sends live events through the outlet that is lent, if nothing stands before them; false: nothing was sent, and they
@@ -155,7 +155,7 @@ impl Device {
             Sent::Nothing => {}
             Sent::Part(rest) => {
                 state.bytes += rest.size();
-                state.rest = Some(rest);
+                state.rest = Some(Box::new(rest));
             }
         }
         // It takes no more for now: its owner finds out when it does.
