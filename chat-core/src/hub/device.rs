@@ -136,7 +136,9 @@ impl Device {
     pub(super) fn take_back(&self) -> Option<Rest> {
         let mut state = lock(&self.state);
         state.lent = None;
-        state.rest.take().map(|rest| *rest)
+        let rest = *state.rest.take()?;
+        state.bytes = state.bytes.saturating_sub(rest.size());
+        Some(rest)
     }
 
     /// Sends live events through the outlet that is lent, if nothing stands before them; false: nothing was sent, and they

@@ -178,6 +178,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {
         if let Some((loan, _)) = &self.lending
             && let Some(rest) = loan.take_back()
         {
+            self.moved = Instant::now();
             self.out.go_on(rest);
         }
     }

@@ -311,6 +311,30 @@ fn a_stalled_outlet_is_asked_once() {
     }
 }
 
+/// Law 9: what the owner has taken back counts for the queue no longer.
+#[test]
+fn only_what_waits_is_counted() {
+    let mut owner = Owner::new(Fault::None);
+    owner.run(false);
+    for seq in 1..=1000 {
+        *lock(&owner.wire.room) = 1;
+        assert!(owner.device.offer(&Run::new(&[delivery(seq)])));
+        *lock(&owner.wire.room) = 1000;
+        owner.run(false);
+    }
+    let limits = Limits {
+        queue_bytes: 1000,
+        ..Limits::default()
+    };
+    owner.device.deliver(&[delivery(1001)], |_| false, &limits);
+    owner.run(false);
+    let taken = lock(&owner.wire.taken);
+    assert!(
+        taken.ends_with(&frame(b'e', 1001)),
+        "closed for what was sent"
+    );
+}
+
 /// Nobody keeps a transport alive whose owner is gone.
 #[test]
 fn a_loan_ends_with_its_owner() {
