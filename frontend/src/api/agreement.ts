@@ -80,6 +80,7 @@ export type Agreement = All<
     Said<Ask<'users'>, Schemas['FindUsers']>,
     Said<Ask<'search'>, Schemas['Search']>,
     Said<Ask<'presence'>, Schemas['Watch']>,
+    Said<Ask<'renew'>, Schemas['Renew']>,
     Said<mine.Notices['read'], Schemas['Mark']>,
     Said<mine.Notices['signal'], Schemas['SendSignal']>,
   ]

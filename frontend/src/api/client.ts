@@ -44,7 +44,7 @@ async function toError(response: Response): Promise<ApiError> {
 /** Where a 401 is an answer about what was typed or asked, not the end of the session. */
 const ASKS_WHO = new Set(['/login', '/v1/session'])
 
-/** The session is an HttpOnly cookie that the browser keeps: no token passes through this code. */
+/** The session is an HttpOnly cookie that the browser keeps; no token is kept by this code. */
 export function createApi(onUnauthorized: () => void, fetcher: typeof fetch = (...args) => fetch(...args)) {
   async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const headers: Record<string, string> = { accept: 'application/json' }
@@ -74,6 +74,8 @@ export function createApi(onUnauthorized: () => void, fetcher: typeof fetch = (.
 
   return {
     session: () => call<{ user: Account }>('GET', '/v1/session'),
+    /** A new login and cookie in place of this; the token is for a socket that is open already. */
+    renew: () => call<{ access_token: string; expires_in: number }>('POST', '/v1/session'),
     register: (username: string, password: string) =>
       call<Account>('POST', '/register', { username, password }),
     login: (username: string, password: string) =>

@@ -230,6 +230,7 @@ export interface Reads {
     ask: { text: string; conversation?: number; before?: string; limit?: number }
     reply: { messages: readonly Message[]; next?: string }
   }
+  renew: { ask: { token: string }; reply: unknown }
   resume: { ask: { logs: readonly Cursor[] }; reply: unknown }
   presence: { ask: { users: readonly number[] }; reply: unknown }
 }

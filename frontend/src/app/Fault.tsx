@@ -1,21 +1,16 @@
-import { Component, type ReactNode } from 'react'
+import { type ReactNode, useEffect } from 'react'
+import { Link } from 'wouter'
 import { useStore } from 'zustand'
 import { language, t } from '../lib/i18n'
+import { useServices } from '../stores/context'
+import { Boundary } from '../ui/Boundary'
 import { Button } from '../ui/Button'
 import styles from './App.module.css'
 
 /** Where the screens cannot go on: a calm page instead of a blank one. The stores live outside and lose nothing. */
-export class FaultBoundary extends Component<{ children: ReactNode }, { failed: boolean }> {
-  override state = { failed: false }
-
-  static getDerivedStateFromError() {
-    return { failed: true }
-  }
-
-  override render() {
-    return this.state.failed ? <FaultPage /> : this.props.children
-  }
-}
+export const FaultBoundary = ({ children }: { children: ReactNode }) => (
+  <Boundary instead={<FaultPage />}>{children}</Boundary>
+)
 
 function FaultPage() {
   useStore(language)
@@ -23,11 +18,43 @@ function FaultPage() {
     <main className={styles.center} role="alert">
       <h1 className={styles.title}>{t('Something went wrong')}</h1>
       <p>{t('What you wrote is kept on this device. Reload the page to go on.')}</p>
-      <Button tone="primary" onClick={() => location.reload()}>
-        {t('Reload')}
-      </Button>
+      <Reload />
     </main>
   )
+}
+
+const Reload = () => (
+  <Button tone="primary" onClick={() => location.reload()}>
+    {t('Reload')}
+  </Button>
+)
+
+/** One of the panes cannot go on; the other one does. */
+export function PaneFault({ title, away = false }: { title: string; away?: boolean }) {
+  return (
+    <div className={styles.pane} role="alert">
+      <h2 className={styles.title}>{title}</h2>
+      <p>{t('What you wrote is kept on this device.')}</p>
+      <p className={styles.choice}>
+        <Reload />
+        {away && (
+          <Link href="/" className={styles.away ?? ''}>
+            {t('Back to conversations')}
+          </Link>
+        )}
+      </p>
+    </div>
+  )
+}
+
+/** A dialog that cannot be drawn is gone, and that is said. */
+export function OverlayFault({ onClose }: { onClose(): void }) {
+  const { toasts } = useServices()
+  useEffect(() => {
+    toasts.show(t('That could not be opened. Reload the page and try again.'))
+    onClose()
+  }, [toasts, onClose])
+  return null
 }
 
 /** Says where it happened alone: what was thrown may quote a message. */

@@ -1,5 +1,5 @@
 import { Keyboard, Menu as MenuIcon, MessagesSquare, Settings as SettingsIcon, Users } from 'lucide-react'
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
 import { Redirect, useLocation, useRoute, useSearchParams } from 'wouter'
 import { useStore } from 'zustand'
 import type { Entry } from '../api/protocol'
@@ -11,9 +11,11 @@ import { t } from '../lib/i18n'
 import { useMe, useServices } from '../stores/context'
 import { isMuted } from '../stores/conversations'
 import { Avatar } from '../ui/Avatar'
+import { Boundary } from '../ui/Boundary'
 import { IconButton } from '../ui/Button'
 import { Menu, MenuItem, type Origin, originOf } from '../ui/Menu'
 import { Toaster } from '../ui/Toaster'
+import { OverlayFault, PaneFault } from './Fault'
 import styles from './Shell.module.css'
 import { useShortcuts } from './useShortcuts'
 
@@ -52,11 +54,12 @@ export function Shell() {
   const { conversationId, userId, message, lost } = usePlace()
   const started = useDirectWith(userId)
   const [overlay, setOverlay] = useState<Overlay | null>(null)
+  const close = useCallback(() => setOverlay(null), [])
   const [within, setWithin] = useState<number | null>(null)
   useShortcuts(conversationId, setOverlay, setWithin)
   // The list is there first; what most people open next comes while they look at it.
   useEffect(() => {
-    const timer = setTimeout(loadPane, 200)
+    const timer = setTimeout(() => void loadPane().catch(() => {}), 200)
     return () => clearTimeout(timer)
   }, [])
   // A search belongs to the conversation it was begun in.
@@ -75,37 +78,46 @@ export function Shell() {
       <ConnectionBanner />
       <section className={styles.side} aria-label={t('Chats')}>
         <Account onOpen={setOverlay} />
-        <SearchBox
-          within={within}
-          onLeave={() => setWithin(null)}
-          // With one pane the message takes the place of what was found.
-          onShow={() => onePane.matches && setWithin(null)}
-        >
-          <ConversationList selected={conversationId} />
-        </SearchBox>
+        <Boundary instead={<PaneFault title={t('The list cannot be shown')} />}>
+          <SearchBox
+            within={within}
+            onLeave={() => setWithin(null)}
+            // With one pane the message takes the place of what was found.
+            onShow={() => onePane.matches && setWithin(null)}
+          >
+            <ConversationList selected={conversationId} />
+          </SearchBox>
+        </Boundary>
       </section>
       <section className={styles.main} aria-label={t('Conversation')}>
-        <Suspense>
-          {conversationId !== null ? (
-            <ConversationPane
-              key={`c${conversationId}`}
-              id={conversationId}
-              goal={wish}
-              onSearch={() => setWithin(conversationId)}
-            />
-          ) : userId !== null ? (
-            <NewChatPane key={`u${userId}`} userId={userId} />
-          ) : (
-            <Blank />
-          )}
-        </Suspense>
+        <Boundary
+          of={conversationId ?? userId}
+          instead={<PaneFault title={t('This conversation cannot be shown')} away />}
+        >
+          <Suspense>
+            {conversationId !== null ? (
+              <ConversationPane
+                key={`c${conversationId}`}
+                id={conversationId}
+                goal={wish}
+                onSearch={() => setWithin(conversationId)}
+              />
+            ) : userId !== null ? (
+              <NewChatPane key={`u${userId}`} userId={userId} />
+            ) : (
+              <Blank />
+            )}
+          </Suspense>
+        </Boundary>
       </section>
-      <Suspense>
-        {overlay === 'group' && <NewGroup onClose={() => setOverlay(null)} />}
-        {overlay === 'settings' && <Settings onClose={() => setOverlay(null)} />}
-        {overlay === 'switcher' && <Switcher onClose={() => setOverlay(null)} />}
-        {overlay === 'shortcuts' && <Shortcuts onClose={() => setOverlay(null)} />}
-      </Suspense>
+      <Boundary of={overlay} instead={<OverlayFault onClose={close} />}>
+        <Suspense>
+          {overlay === 'group' && <NewGroup onClose={close} />}
+          {overlay === 'settings' && <Settings onClose={close} />}
+          {overlay === 'switcher' && <Switcher onClose={close} />}
+          {overlay === 'shortcuts' && <Shortcuts onClose={close} />}
+        </Suspense>
+      </Boundary>
       <Toasts />
     </main>
   )

@@ -1,6 +1,8 @@
 import { ApiError, createApi } from '../api/client'
 import type { User } from '../api/protocol'
+import { exclusively } from '../lib/locks'
 import { createConnection, Disconnected, Refused } from '../realtime/connection'
+import { createRenewal } from '../realtime/renewal'
 import { createLocal, type Local } from '../storage/local'
 import { createActions } from '../stores/actions'
 import { createAnnouncer } from '../stores/announcer'
@@ -25,6 +27,7 @@ type TabMessage = 'login' | 'logout' | 'outbox'
 /** Refusals that are not about the message: it is sent again. */
 const PASSING = new Set(['rate_limited', 'busy', 'unavailable', 'internal'])
 const PATIENCE_MS = 1_000
+const LOOK_MS = 60_000
 
 function trouble(error: unknown): Trouble {
   if (error instanceof Refused)
@@ -58,6 +61,13 @@ export function createServices(): Services {
       throw new Disconnected()
     },
   })
+  // Not while somebody logs out, in whatever tab: a late answer would log them in again.
+  const onLogin = <T>(work: () => Promise<T>) => exclusively('chat.login', work)
+  const renewal = createRenewal({
+    isLive: () => connection.state.getState().name === 'live',
+    renew: () => onLogin(api.renew),
+    adopt: (token) => connection.ask('renew', { token }),
+  })
   const people = createPeople(async (id) => (await connection.ask('user', { user: id })).user)
   const outbox = createOutbox({
     post: (send) =>
@@ -70,9 +80,7 @@ export function createServices(): Services {
       }),
     trouble,
     isLive: () => connection.state.getState().name === 'live',
-    async exclusively(work) {
-      await navigator.locks.request(`chat.outbox.${userId()}`, work)
-    },
+    exclusively: (work) => exclusively(`chat.outbox.${userId()}`, work),
     changed: () => tabs.postMessage('outbox' satisfies TabMessage),
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   })
@@ -177,6 +185,7 @@ export function createServices(): Services {
     if (state.name === 'live') {
       chat.wentLive()
       void outbox.flush()
+      void renewal.look()
     }
     if (before.name === 'live') live.disconnected()
   })
@@ -191,6 +200,8 @@ export function createServices(): Services {
   }
   addEventListener('pagehide', keep)
   document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && keep())
+  connection.greeting.subscribe(({ hello }) => renewal.met(hello?.expires_at))
+  setInterval(renewal.look, LOOK_MS)
   preferences.begin()
   connection.watchBrowser()
   void check()
@@ -220,8 +231,14 @@ export function createServices(): Services {
         await begin({ id: user.id, name: user.username })
         tabs.postMessage('login' satisfies TabMessage)
       },
+      async unsent() {
+        drafts.save()
+        const [sends, kept] = await Promise.all([local?.sends(), local?.drafts()])
+        const written = [...(kept?.values() ?? [])].filter(({ text }) => text.trim() !== '')
+        return { messages: sends?.length ?? 0, drafts: written.length }
+      },
       async logout() {
-        await api.logout().catch((error) => {
+        await onLogin(api.logout).catch((error) => {
           // Without a session there is nothing left to end.
           if (!(error instanceof ApiError && error.status === 401)) throw error
         })

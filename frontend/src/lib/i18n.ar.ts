@@ -225,4 +225,16 @@ export const TABLE: Readonly<Record<string, string>> = {
   '{count} people are typing…': '{count} أشخاص يكتبون…',
   '{emoji}, {count}': '{emoji}، {count}',
   '{name} is typing…': '{name} يكتب…',
+  '1 draft': 'مسودة واحدة',
+  '{count} drafts': '{count} من المسودات',
+  '1 unsent message': 'رسالة واحدة لم تُرسل',
+  '{count} unsent messages': '{count} من الرسائل التي لم تُرسل',
+  'Log out and lose what is not sent?': 'هل تريد تسجيل الخروج وفقدان ما لم يُرسل؟',
+  'Only this device has {what}. Logging out deletes that.':
+    'لا يوجد إلا على هذا الجهاز: {what}. تسجيل الخروج يحذف ذلك.',
+  'What you wrote is kept on this device.': 'ما كتبته محفوظ على هذا الجهاز.',
+  'That could not be opened. Reload the page and try again.': 'تعذر فتح ذلك. أعد تحميل الصفحة وحاول مجددًا.',
+  'The list cannot be shown': 'لا يمكن عرض القائمة',
+  'This conversation cannot be shown': 'لا يمكن عرض هذه المحادثة',
+  'This message cannot be shown.': 'لا يمكن عرض هذه الرسالة.',
 }

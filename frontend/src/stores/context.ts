@@ -18,6 +18,11 @@ import type { SessionStore } from './session'
 import type { Threads } from './threads'
 import type { Toasts } from './toasts'
 
+export interface Unsent {
+  messages: number
+  drafts: number
+}
+
 /** What the screens may reach. Built once by the app. */
 export interface Services {
   api: Api
@@ -41,6 +46,8 @@ export interface Services {
     /** Asks the server who is logged in. */
     check(): Promise<void>
     login(username: string, password: string): Promise<void>
+    /** What this device alone has, of all tabs: lost by logging out. */
+    unsent(): Promise<Unsent>
     logout(): Promise<void>
   }
 }

@@ -1,10 +1,11 @@
 import { useState } from 'react'
 import { useStore } from 'zustand'
-import { LANGUAGES, t } from '../../lib/i18n'
-import { useMe, useServices } from '../../stores/context'
+import { LANGUAGES, listed, t } from '../../lib/i18n'
+import { type Unsent, useMe, useServices } from '../../stores/context'
 import type { Theme } from '../../stores/preferences'
 import { Avatar } from '../../ui/Avatar'
 import { Button } from '../../ui/Button'
+import { ConfirmDialog } from '../../ui/ConfirmDialog'
 import { Dialog } from '../../ui/Dialog'
 import styles from './Settings.module.css'
 
@@ -19,6 +20,7 @@ export function Settings({ onClose }: { onClose(): void }) {
   const me = useMe()
   const chosen = useStore(preferences.state)
   const [error, setError] = useState<string | null>(null)
+  const [unsent, setUnsent] = useState<Unsent | null>(null)
   const notifies = typeof Notification !== 'undefined'
   const refused = notifies && Notification.permission === 'denied'
 
@@ -29,13 +31,20 @@ export function Settings({ onClose }: { onClose(): void }) {
   }
 
   async function logout() {
-    setError(null)
     try {
       await account.logout()
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : ''
-      setError(`${t('You are still logged in.')} ${why}`)
+      throw new Error(`${t('You are still logged in.')} ${why}`)
     }
+  }
+
+  /** At once, unless something would be lost that nobody has yet. */
+  async function wish() {
+    setError(null)
+    const lost = await account.unsent()
+    if (lost.messages + lost.drafts > 0) return setUnsent(lost)
+    await logout().catch((cause) => setError(cause.message))
   }
 
   return (
@@ -98,10 +107,27 @@ export function Settings({ onClose }: { onClose(): void }) {
           {error}
         </p>
       )}
-      <Button onClick={logout}>{t('Log out')}</Button>
+      <Button onClick={wish}>{t('Log out')}</Button>
       <p className={styles.note}>
         {t('Logging out ends it in all tabs and clears what is kept on this device.')}
       </p>
+      {unsent && (
+        <ConfirmDialog
+          title={t('Log out and lose what is not sent?')}
+          text={lostText(unsent)}
+          action={t('Log out')}
+          onConfirm={logout}
+          onClose={() => setUnsent(null)}
+        />
+      )}
     </Dialog>
   )
+}
+
+function lostText({ messages, drafts }: Unsent): string {
+  const parts = []
+  if (messages > 0)
+    parts.push(messages === 1 ? t('1 unsent message') : t('{count} unsent messages', { count: messages }))
+  if (drafts > 0) parts.push(drafts === 1 ? t('1 draft') : t('{count} drafts', { count: drafts }))
+  return t('Only this device has {what}. Logging out deletes that.', { what: listed(parts) })
 }

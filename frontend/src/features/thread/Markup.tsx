@@ -90,7 +90,12 @@ function Text({ text, mentioned }: Props) {
 function Code({ text }: { text: string }) {
   const [copied, setCopied] = useState(false)
   async function copy() {
-    await navigator.clipboard.writeText(text).catch(() => {})
+    try {
+      await navigator.clipboard.writeText(text)
+    } catch {
+      // Refused, or a page that may not: the words can still be selected.
+      return
+    }
     setCopied(true)
     setTimeout(() => setCopied(false), 2_000)
   }

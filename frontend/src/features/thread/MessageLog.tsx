@@ -16,6 +16,7 @@ import { useMe, useServices } from '../../stores/context'
 import { sameTarget, type Target } from '../../stores/outbox'
 import type { ThreadMessage } from '../../stores/ranges'
 import { shownRange } from '../../stores/threads'
+import { Boundary } from '../../ui/Boundary'
 import { Button } from '../../ui/Button'
 import { ConfirmDialog } from '../../ui/ConfirmDialog'
 import { Menu, type Origin, originOf } from '../../ui/Menu'
@@ -23,7 +24,7 @@ import { Spinner } from '../../ui/Spinner'
 import { LogScroller } from './LogScroller'
 import styles from './MessageLog.module.css'
 import { MessageMenu, type Rights } from './MessageMenu'
-import { MessageRow, PendingRow, type Reached, type RowCalls } from './MessageRow'
+import { BrokenRow, MessageRow, PendingRow, type Reached, type RowCalls } from './MessageRow'
 import { NoteRow } from './NoteRow'
 import { buildRows, firstUnread } from './rows'
 import { AT_END, around, earlier, later, pinned as pinnedSpan, places, type Span } from './span'
@@ -313,19 +314,26 @@ export function MessageLog(props: Props) {
               ) : row.type === 'note' ? (
                 <NoteRow key={row.key} note={row.note} />
               ) : row.type === 'message' ? (
-                <MessageRow
+                <Boundary
                   key={row.key}
-                  message={row.message}
-                  own={row.message.sender === me.id}
-                  first={row.first}
-                  last={row.last}
-                  inGroup={isGroup}
-                  reached={row.message.sender === me.id ? reachedBy(row.message.id) : null}
-                  pinned={pins.includes(row.message.id)}
-                  flash={flash === row.message.id}
-                  active={active === row.message.id && rights.write}
-                  calls={calls}
-                />
+                  of={row.message}
+                  instead={
+                    <BrokenRow id={row.message.id} own={row.message.sender === me.id} first={row.first} />
+                  }
+                >
+                  <MessageRow
+                    message={row.message}
+                    own={row.message.sender === me.id}
+                    first={row.first}
+                    last={row.last}
+                    inGroup={isGroup}
+                    reached={row.message.sender === me.id ? reachedBy(row.message.id) : null}
+                    pinned={pins.includes(row.message.id)}
+                    flash={flash === row.message.id}
+                    active={active === row.message.id && rights.write}
+                    calls={calls}
+                  />
+                </Boundary>
               ) : (
                 <PendingRow key={row.key} send={row.send} first={row.first} last={row.last} />
               ),

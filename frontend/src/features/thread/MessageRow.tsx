@@ -142,6 +142,17 @@ export const MessageRow = memo(function MessageRow(props: MessageProps) {
   )
 })
 
+/** In the place of one that cannot be drawn. */
+export function BrokenRow({ id, own, first }: { id: number; own: boolean; first: boolean }) {
+  return (
+    <li className={styles.row} data-own={own} data-first={first} data-id={id} tabIndex={-1}>
+      <div className={`${styles.bubble} ${styles.lone}`} data-anchor>
+        <span className={styles.deleted}>{t('This message cannot be shown.')}</span>
+      </div>
+    </li>
+  )
+}
+
 /** Shown where the pointer is; by keyboard and touch the menu has the same. */
 function Tools({ message, calls }: { message: ThreadMessage; calls: RowCalls }) {
   return (
