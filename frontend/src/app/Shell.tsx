@@ -17,6 +17,7 @@ import { Menu, MenuItem, type Origin, originOf } from '../ui/Menu'
 import { Toaster } from '../ui/Toaster'
 import { OverlayFault, PaneFault } from './Fault'
 import styles from './Shell.module.css'
+import { useFileGuard } from './useFileGuard'
 import { useShortcuts } from './useShortcuts'
 
 const loadPane = () => import('./ChatPane')
@@ -56,6 +57,7 @@ export function Shell() {
   const [overlay, setOverlay] = useState<Overlay | null>(null)
   const close = useCallback(() => setOverlay(null), [])
   const [within, setWithin] = useState<number | null>(null)
+  useFileGuard()
   useShortcuts(conversationId, setOverlay, setWithin)
   // The list is there first; what most people open next comes while they look at it.
   useEffect(() => {

@@ -237,4 +237,5 @@ export const TABLE: Readonly<Record<string, string>> = {
   'The list cannot be shown': 'لا يمكن عرض القائمة',
   'This conversation cannot be shown': 'لا يمكن عرض هذه المحادثة',
   'This message cannot be shown.': 'لا يمكن عرض هذه الرسالة.',
+  'Files cannot be sent here yet.': 'لا يمكن إرسال الملفات هنا بعد.',
 }

@@ -26,7 +26,7 @@ import styles from './MessageLog.module.css'
 import { MessageMenu, type Rights } from './MessageMenu'
 import { BrokenRow, MessageRow, PendingRow, type Reached, type RowCalls } from './MessageRow'
 import { NoteRow } from './NoteRow'
-import { buildRows, firstUnread } from './rows'
+import { buildRows, byDay, firstUnread } from './rows'
 import { AT_END, around, earlier, later, pinned as pinnedSpan, places, type Span } from './span'
 import { useViewing } from './useViewing'
 
@@ -88,9 +88,9 @@ export function MessageLog(props: Props) {
   // Of what is drawn: from its first message, or the beginning, to its last one, or the end.
   const after = start === 0 && range?.atStart ? 0 : (items[start]?.id ?? 0)
   const before = showsEnd ? Number.POSITIVE_INFINITY : (items[end]?.id ?? 0)
-  const rows = useMemo(() => {
+  const days = useMemo(() => {
     const notes = allNotes.filter(({ seq }) => seq > after && seq < before)
-    return buildRows(items.slice(start, end), notes, showsEnd ? waiting : NONE, me.id, newFrom ?? null)
+    return byDay(buildRows(items.slice(start, end), notes, showsEnd ? waiting : NONE, me.id, newFrom ?? null))
   }, [items, allNotes, start, end, after, before, showsEnd, waiting, me.id, newFrom])
   const through = thread?.status === 'ready' ? (entry?.head ?? 0) : 0
   useEffect(() => {
@@ -296,49 +296,51 @@ export function MessageLog(props: Props) {
               <Button onClick={() => chat.history.loadOlder(id)}>{t('Try again')}</Button>
             </p>
           )}
-          {rows.length === 0 && (
+          {days.length === 0 && (
             <p className={styles.hello}>
               {isGroup ? t('No messages yet in') : t('No messages yet. Say hello to')} <bdi>{name}</bdi>.
             </p>
           )}
-          <ol className={styles.list}>
-            {rows.map((row) =>
-              row.type === 'day' ? (
-                <li key={row.key} className={styles.day}>
-                  <time dateTime={row.at}>{dayLabel(row.at)}</time>
-                </li>
-              ) : row.type === 'new' ? (
-                <li key={row.key} className={styles.new} data-new>
-                  {t('New messages')}
-                </li>
-              ) : row.type === 'note' ? (
-                <NoteRow key={row.key} note={row.note} />
-              ) : row.type === 'message' ? (
-                <Boundary
-                  key={row.key}
-                  of={row.message}
-                  instead={
-                    <BrokenRow id={row.message.id} own={row.message.sender === me.id} first={row.first} />
-                  }
-                >
-                  <MessageRow
-                    message={row.message}
-                    own={row.message.sender === me.id}
-                    first={row.first}
-                    last={row.last}
-                    inGroup={isGroup}
-                    reached={row.message.sender === me.id ? reachedBy(row.message.id) : null}
-                    pinned={pins.includes(row.message.id)}
-                    flash={flash === row.message.id}
-                    active={active === row.message.id && rights.write}
-                    calls={calls}
-                  />
-                </Boundary>
-              ) : (
-                <PendingRow key={row.key} send={row.send} first={row.first} last={row.last} />
-              ),
-            )}
-          </ol>
+          {days.map((day) => (
+            <ol key={day.key}>
+              {day.rows.map((row) =>
+                row.type === 'day' ? (
+                  <li key={row.key} className={styles.day}>
+                    <time dateTime={row.at}>{dayLabel(row.at)}</time>
+                  </li>
+                ) : row.type === 'new' ? (
+                  <li key={row.key} className={styles.new} data-new>
+                    {t('New messages')}
+                  </li>
+                ) : row.type === 'note' ? (
+                  <NoteRow key={row.key} note={row.note} />
+                ) : row.type === 'message' ? (
+                  <Boundary
+                    key={row.key}
+                    of={row.message}
+                    instead={
+                      <BrokenRow id={row.message.id} own={row.message.sender === me.id} first={row.first} />
+                    }
+                  >
+                    <MessageRow
+                      message={row.message}
+                      own={row.message.sender === me.id}
+                      first={row.first}
+                      last={row.last}
+                      inGroup={isGroup}
+                      reached={row.message.sender === me.id ? reachedBy(row.message.id) : null}
+                      pinned={pins.includes(row.message.id)}
+                      flash={flash === row.message.id}
+                      active={active === row.message.id && rights.write}
+                      calls={calls}
+                    />
+                  </Boundary>
+                ) : (
+                  <PendingRow key={row.key} send={row.send} first={row.first} last={row.last} />
+                ),
+              )}
+            </ol>
+          ))}
           {thread?.newer === 'error' && id !== null && (
             <p className={styles.edge}>
               {t('Newer messages could not be loaded.')}

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Send } from '../../storage/local'
 import { message } from '../../test/make'
-import { buildRows, firstUnread } from './rows'
+import { buildRows, byDay, firstUnread } from './rows'
 
 const ME = 1
 /** Local time, because days are the reader's own. */
@@ -67,4 +67,16 @@ test('notes stand between messages, part a run, and are one line where they came
   const rows = buildRows(messages, [note(6, 7), note(8, 8), note(12, 9)], [], ME, null)
   expect(shape(rows)).toEqual(['day', '[m5]', 'note', '[m9', 'm10]', 'note'])
   expect(rows.flatMap((row) => (row.type === 'note' ? [row.note.users] : []))).toEqual([[7, 8], [9]])
+})
+
+test('each day is apart, and none comes twice, whatever a clock says', () => {
+  const late = send('k1', new Date(2026, 0, 1, 12, 0))
+  const messages = [at(1, 2, 1, 10, 0), at(2, 2, 2, 10, 0), at(3, 2, 1, 23, 59), at(4, 2, 3, 9, 0)]
+  const days = byDay(buildRows(messages, [], [late], ME, null))
+  expect(days.map(({ rows }) => rows.map(({ key }) => key).slice(1))).toEqual([
+    ['m1'],
+    ['m2', 'm3'],
+    ['m4', 'pk1'],
+  ])
+  expect(new Set(days.map(({ key }) => key)).size).toBe(3)
 })

@@ -11,6 +11,22 @@ export type Row =
   | { type: 'note'; key: string; note: Note }
   | { type: 'pending'; key: string; send: Send; first: boolean; last: boolean }
 
+/** The rows of one calendar day. */
+export interface Day {
+  key: string
+  rows: readonly Row[]
+}
+
+/** Each day apart, so that its label goes when its last message goes. */
+export function byDay(rows: readonly Row[]): Day[] {
+  const days: { key: string; rows: Row[] }[] = []
+  for (const row of rows) {
+    if (row.type === 'day') days.push({ key: row.key, rows: [] })
+    days.at(-1)?.rows.push(row)
+  }
+  return days
+}
+
 const GROUP_MS = 5 * 60_000
 
 interface Entry {
@@ -75,6 +91,11 @@ export function buildRows(
     const at = new Date(send.createdAt).toISOString()
     entries.push({ sender: me, at, day: dayKey(at), send })
   }
+  // Clocks differ: nothing is shown under an earlier day than what stands above it.
+  entries.forEach((entry, index) => {
+    const before = entries[index - 1]
+    if (before && Date.parse(entry.at) < Date.parse(before.at)) entry.day = before.day
+  })
   const rows: Row[] = []
   const startsNew = (entry: Entry | undefined) =>
     newFrom !== null && entry?.message !== undefined && entry.message.id === newFrom
