@@ -2,6 +2,7 @@
 // beside both what a page with next to nothing on it takes on this machine in the same run.
 // Not a test: figures depend on the machine. CHAT_MESSAGES says how many messages there are.
 import { readdirSync, readFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
 import { gzipSync } from 'node:zlib'
 import { world } from './world.mjs'
 
@@ -33,7 +34,7 @@ const ms = (time) => `${time.toFixed(1)} ms`
 const seconds = (time) => `${(time / 1000).toFixed(2)} s`
 
 /** A list, a field and a button that puts what the field says into the list: what is below no client can get. */
-const BARE = `<!doctype html><style>body { margin: 0 } #log { height: 700px; overflow: auto }</style>
+const BARE = `<!doctype html><style>body { margin: 0 } #log { height: 600px; contain: strict; overflow: auto }</style>
 <div id="log"><ol>${'<li data-anchor>some words</li>'.repeat(2_000)}</ol></div><form><textarea></textarea></form>
 <script>
   document.querySelector('form').onsubmit = (event) => {
@@ -232,4 +233,9 @@ try {
 } finally {
   await it.end()
 }
+console.log(
+  `Load average ${loadavg()
+    .map((load) => load.toFixed(1))
+    .join(' ')} on ${cpus().length} cores at the end.`,
+)
 console.table(rows)

@@ -204,7 +204,10 @@ export function createServices(): Services {
   setInterval(renewal.look, LOOK_MS)
   preferences.begin()
   connection.watchBrowser()
-  void check()
+  // Who was here last sees at once what the device has kept; whether they still are who they were is told by the socket.
+  const last = lastUser.get()
+  if (last) void begin(last)
+  else void check()
 
   return {
     api,

@@ -80,7 +80,6 @@ export const TABLE: Readonly<Record<string, string>> = {
   'Leave group': 'مغادرة المجموعة',
   'Leave {name}?': 'هل تريد مغادرة {name}؟',
   Light: 'فاتح',
-  'Like the system': 'مثل النظام',
   Loading: 'جارٍ التحميل',
   'Loading conversations': 'جارٍ تحميل المحادثات',
   'Loading messages': 'جارٍ تحميل الرسائل',
@@ -230,12 +229,12 @@ export const TABLE: Readonly<Record<string, string>> = {
   '1 unsent message': 'رسالة واحدة لم تُرسل',
   '{count} unsent messages': '{count} من الرسائل التي لم تُرسل',
   'Log out and lose what is not sent?': 'هل تريد تسجيل الخروج وفقدان ما لم يُرسل؟',
-  'Only this device has {what}. Logging out deletes that.':
-    'لا يوجد إلا على هذا الجهاز: {what}. تسجيل الخروج يحذف ذلك.',
   'What you wrote is kept on this device.': 'ما كتبته محفوظ على هذا الجهاز.',
   'That could not be opened. Reload the page and try again.': 'تعذر فتح ذلك. أعد تحميل الصفحة وحاول مجددًا.',
   'The list cannot be shown': 'لا يمكن عرض القائمة',
   'This conversation cannot be shown': 'لا يمكن عرض هذه المحادثة',
   'This message cannot be shown.': 'لا يمكن عرض هذه الرسالة.',
   'Files cannot be sent here yet.': 'لا يمكن إرسال الملفات هنا بعد.',
+  'Not sent yet: {what}. Only this device has that, and logging out deletes it.':
+    'لم يُرسل بعد: {what}. لا يوجد ذلك إلا على هذا الجهاز، وتسجيل الخروج يحذفه.',
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { language } from './i18n'
 import { dayKey, dayLabel, listTime, timeOfDay } from './time'
 
 const now = new Date(2026, 2, 30, 12, 0)
@@ -20,4 +21,13 @@ test('the list says the time today, the day this week, else the date', () => {
 
 test('what is no date is shown as nothing', () => {
   expect([timeOfDay('soon'), listTime('', now), dayLabel('x', now), dayKey('x')]).toEqual(['', '', '', ''])
+})
+
+test('dates speak the language of the screens, with digits as in its counts', () => {
+  const now = new Date(2026, 0, 20, 12, 0)
+  language.setState({ id: 'ar' })
+  expect(dayLabel(new Date(2026, 0, 20, 9, 0).toISOString(), now)).toBe('اليوم')
+  expect(dayLabel(new Date(2025, 4, 3, 9, 0).toISOString(), now)).toMatch(/^3 \p{Script=Arabic}+ 2025$/u)
+  language.setState({ id: 'en' })
+  expect(dayLabel(new Date(2026, 0, 20, 9, 0).toISOString(), now)).toBe('Today')
 })

@@ -213,6 +213,8 @@ export function createChat(parts: ChatParts) {
       if (thread.status !== 'ready') threads.set(id, { ...thread, status: 'loading' })
       history.loadLatest(id).catch(() => {})
     },
+    /** So far the thread was before the reader's eyes. */
+    saw: (message: Message) => marks.readTo(message.conversation, message),
     /** The end of thread `id` is before the reader's eyes; null when it no longer is. */
     setViewing(id: number | null) {
       viewing = id

@@ -122,29 +122,45 @@ export function createHistory({ connection, conversations, threads, login, saveS
       threads.set(id, { ...thread, focus: message, older: 'idle', newer: 'idle' })
       return true
     }
-    const found: { page: Page | null } = { page: null }
+    return (await loadAround(id, message, true)) !== null
+  }
+
+  /** Shows what follows a place of the log; the first message there, or null. */
+  async function showAfter(id: number, seq: number): Promise<number | null> {
+    threads.touch(id)
+    return loadAround(id, seq, false)
+  }
+
+  /**
+   * Loads half a page on either side of a place of the log and shows it: the message that is there, or the first one
+   * after it. Its id, or null when there is none.
+   */
+  async function loadAround(id: number, seq: number, exactly: boolean): Promise<number | null> {
+    const found: { page: Page | null; first: number | null } = { page: null, first: null }
     const half = PAGE_SIZE / 2
-    const older = load(
+    await load(
       id,
-      { before: message + 1, limit: half },
+      { before: seq + 1, limit: half },
       (messages, full) => {
         found.page = page(messages, { atStart: !full })
       },
       () => {},
-    )
-    await older.catch(() => {})
-    if (found.page?.items.at(-1)?.id !== message) return false
+    ).catch(() => {})
+    if (!found.page || (exactly && found.page.items.at(-1)?.id !== seq)) return null
     await load(
       id,
-      { after: message, limit: half },
+      { after: seq, limit: half },
       (messages, full) => {
         const { items, atStart } = found.page as Page
         const around = page([...items, ...messages], { atStart, atEnd: !full })
-        threads.update(id, (now) => ({ ...loaded(now, around, message), older: 'idle', newer: 'idle' }))
+        const focus = exactly ? seq : messages[0]?.id
+        if (focus === undefined) return
+        found.first = focus
+        threads.update(id, (now) => ({ ...loaded(now, around, focus), older: 'idle', newer: 'idle' }))
       },
       () => {},
     ).catch(() => {})
-    return rangeWith(threads.get(id)?.ranges ?? [], message) !== undefined
+    return found.first
   }
 
   async function showLatest(id: number): Promise<void> {
@@ -184,6 +200,7 @@ export function createHistory({ connection, conversations, threads, login, saveS
     loadOlder,
     loadNewer,
     jumpTo,
+    showAfter,
     showLatest,
   }
 }

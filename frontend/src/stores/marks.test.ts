@@ -33,3 +33,18 @@ test('what could not be told waits for a socket, and a new login tells nothing o
   marks.tell()
   expect(tell).toHaveBeenCalledTimes(2)
 })
+
+test('what was seen on the way to the end is read, and counted off; going back takes nothing back', () => {
+  const { tell, marks, conversations } = make()
+  const far = entry(1, message(9), { messages: 9 })
+  conversations.set({ ...far, me: { ...far.me, read: 2, unread: 7, mentions: 5 } })
+  const now = () => conversations.get(1)?.me
+  marks.readTo(1, message(6))
+  expect(now()).toMatchObject({ read: 6, unread: 3, mentions: 3 })
+  marks.readTo(1, message(4))
+  expect(now()).toMatchObject({ read: 6, unread: 3 })
+  vi.runAllTimers()
+  expect(tell.mock.calls).toEqual([['read', { conversation: 1, seq: 6 }]])
+  marks.readTo(1, message(9))
+  expect(now()).toMatchObject({ read: 9, unread: 0, mentions: 0 })
+})

@@ -1,3 +1,4 @@
+import type { Message } from '../api/protocol'
 import type { Connection } from '../realtime/connection'
 import type { Conversations } from './conversations'
 
@@ -26,16 +27,26 @@ export function createMarks(connection: Pick<Connection, 'offers' | 'tell'>, con
   }
 
   function read(id: number) {
+    const last = conversations.get(id)?.last
+    if (last) readTo(id, last)
+  }
+
+  function readTo(id: number, { id: seq, number }: Pick<Message, 'id' | 'number'>) {
     const entry = conversations.get(id)
-    const last = entry?.last?.id ?? 0
-    if (!entry || (entry.me.read >= last && entry.me.unread === 0)) return
-    conversations.set({ ...entry, me: { ...entry.me, read: last, unread: 0, mentions: 0 } })
-    mark('read', id, last)
+    if (!entry || (entry.me.read >= seq && entry.me.unread === 0)) return
+    const last = entry.last?.id ?? 0
+    if (seq < last && entry.me.read >= seq) return
+    const unread = seq >= last ? 0 : Math.min(entry.me.unread, Math.max(0, entry.messages - number))
+    const mentions = Math.min(entry.me.mentions, unread)
+    conversations.set({ ...entry, me: { ...entry.me, read: seq, unread, mentions } })
+    mark('read', id, seq)
   }
 
   return {
     /** All that is known of conversation `id` was seen. */
     read,
+    /** So far it was seen, and no farther. */
+    readTo,
     delivered: (id: number, seq: number) => mark('delivered', id, seq),
     /** What was marked while there was no socket stays until this is called with one. */
     tell,

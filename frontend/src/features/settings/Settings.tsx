@@ -10,7 +10,7 @@ import { Dialog } from '../../ui/Dialog'
 import styles from './Settings.module.css'
 
 const THEMES: readonly { id: Theme; name: string }[] = [
-  { id: 'system', name: 'Like the system' },
+  { id: 'system', name: 'System' },
   { id: 'light', name: 'Light' },
   { id: 'dark', name: 'Dark' },
 ]
@@ -129,5 +129,7 @@ function lostText({ messages, drafts }: Unsent): string {
   if (messages > 0)
     parts.push(messages === 1 ? t('1 unsent message') : t('{count} unsent messages', { count: messages }))
   if (drafts > 0) parts.push(drafts === 1 ? t('1 draft') : t('{count} drafts', { count: drafts }))
-  return t('Only this device has {what}. Logging out deletes that.', { what: listed(parts) })
+  return t('Not sent yet: {what}. Only this device has that, and logging out deletes it.', {
+    what: listed(parts),
+  })
 }

@@ -10,6 +10,8 @@ interface Props {
   onAtEnd(atEnd: boolean): void
   onNearTop(): void
   onNearEnd(): void
+  /** Some of what is before the reader's eyes came there. */
+  onLook(): void
   onKeyDown(event: KeyboardEvent<HTMLElement>): void
 }
 
@@ -21,6 +23,9 @@ interface Anchor {
 
 const AT_END_PX = 40
 const NEAR_PX = 800
+/** A pause shorter than this is part of one scrolling. */
+const REST_MS = 1_000
+const LOOK_MS = 250
 
 /**
  * Keeps the reader's place. A class, because only `getSnapshotBeforeUpdate` runs right before the DOM
@@ -30,6 +35,8 @@ export class LogScroller extends Component<Props, object, Anchor | 'end' | null>
   private readonly box = createRef<HTMLDivElement>()
   private atEnd = true
   private sizes: ResizeObserver | null = null
+  private rest: ReturnType<typeof setTimeout> | undefined
+  private look: ReturnType<typeof setTimeout> | undefined
 
   override componentDidMount() {
     this.toEnd()
@@ -47,6 +54,8 @@ export class LogScroller extends Component<Props, object, Anchor | 'end' | null>
 
   override componentWillUnmount() {
     this.sizes?.disconnect()
+    clearTimeout(this.rest)
+    clearTimeout(this.look)
   }
 
   override getSnapshotBeforeUpdate(before: Props): Anchor | 'end' | null {
@@ -85,6 +94,15 @@ export class LogScroller extends Component<Props, object, Anchor | 'end' | null>
     return row != null
   }
 
+  /** The last row whose end is in sight; null when there is none. */
+  lastSeen(): Element | null {
+    const box = this.box.current
+    if (!box || box.clientHeight === 0) return null
+    const edge = box.getBoundingClientRect().bottom + 1
+    const rows = [...box.querySelectorAll('[data-id]')]
+    return rows.findLast((row) => row.getBoundingClientRect().bottom <= edge) ?? null
+  }
+
   private measure = () => {
     const box = this.box.current
     // While another pane has the screen there is neither a top nor an end to be near to.
@@ -99,6 +117,20 @@ export class LogScroller extends Component<Props, object, Anchor | 'end' | null>
     if (below < NEAR_PX) this.props.onNearEnd()
   }
 
+  private scrolled = () => {
+    this.measure()
+    this.look ??= setTimeout(() => {
+      this.look = undefined
+      this.props.onLook()
+    }, LOOK_MS)
+    const box = this.box.current
+    // At the end nobody asks of which day it is, and new messages scroll too.
+    if (this.atEnd) return
+    box?.toggleAttribute('data-scrolling', true)
+    clearTimeout(this.rest)
+    this.rest = setTimeout(() => box?.removeAttribute('data-scrolling'), REST_MS)
+  }
+
   override render() {
     return (
       <div
@@ -111,7 +143,7 @@ export class LogScroller extends Component<Props, object, Anchor | 'end' | null>
         aria-live="off"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
         tabIndex={0}
-        onScroll={this.measure}
+        onScroll={this.scrolled}
         onKeyDown={this.props.onKeyDown}
       >
         {this.props.children}

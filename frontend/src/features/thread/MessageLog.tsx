@@ -4,11 +4,14 @@ import {
   lazy,
   type ReactNode,
   Suspense,
+  useCallback,
   useEffect,
+  useLayoutEffect,
   useMemo,
   useRef,
   useState,
 } from 'react'
+import { flushSync } from 'react-dom'
 import { useStore } from 'zustand'
 import { t } from '../../lib/i18n'
 import { dayLabel } from '../../lib/time'
@@ -28,7 +31,7 @@ import { BrokenRow, MessageRow, PendingRow, type Reached, type RowCalls } from '
 import { NoteRow } from './NoteRow'
 import { buildRows, byDay, firstUnread } from './rows'
 import { AT_END, around, earlier, later, pinned as pinnedSpan, places, type Span } from './span'
-import { useViewing } from './useViewing'
+import { isLooking, useViewing } from './useViewing'
 
 const EmojiPicker = lazy(() => import('../emoji/EmojiPicker'))
 
@@ -75,12 +78,20 @@ export function MessageLog(props: Props) {
   }, [sends, id, peer])
 
   // Reading takes the count away, but the line stays where it was when the thread was opened.
-  const [opening] = useState(() => ({ read: entry?.me.read ?? 0, unread: entry?.me.unread ?? 0 }))
+  const [opening] = useState(() => ({ ...entry?.me, last: entry?.last?.id ?? 0 }))
   const [newFrom, setNewFrom] = useState<number | null>()
-  if (newFrom === undefined && thread?.status === 'ready' && items.length > 0)
-    setNewFrom(firstUnread(items, opening.read, opening.unread, me.id))
-
+  const known = thread?.status === 'ready' && items.length > 0
+  // What the device had kept may end before the news begin.
+  const reachesNews = known && (!range?.atEnd || (items.at(-1)?.id ?? 0) >= opening.last)
+  const news =
+    newFrom === undefined && reachesNews
+      ? firstUnread(items, opening.read ?? 0, goal ? 0 : (opening.unread ?? 0), me.id)
+      : undefined
   const [span, setSpan] = useState<Span>(AT_END)
+  if (news !== undefined && news !== 'further') {
+    setNewFrom(news)
+    if (news !== null) setSpan(around(items, news))
+  }
   const [start, end] = places(items, span)
   const showsEnd = (range?.atEnd ?? true) && end === items.length
   const allNotes =
@@ -110,7 +121,16 @@ export function MessageLog(props: Props) {
     chat.openThread(id)
     return () => chat.openThread(null)
   }, [chat, id])
-  useViewing(id, atEnd && showsEnd && thread?.status === 'ready')
+  const [arrived, setArrived] = useState(false)
+  const looked = useRef(() => {})
+  looked.current = () => {
+    if (!arrived || !entry?.me.unread || !isLooking()) return
+    const row = scroller.current?.lastSeen()
+    const message = row && messageOf(row)
+    if (message) chat.saw(message)
+  }
+  const look = useCallback(() => looked.current(), [])
+  useViewing(id, arrived && atEnd && showsEnd && thread?.status === 'ready', look)
 
   // Somebody who sends from far up in the history goes on at its end.
   useEffect(() => {
@@ -120,15 +140,30 @@ export function MessageLog(props: Props) {
     if (id !== null && shownRange(threads.get(id))?.atEnd === false) void chat.history.showLatest(id)
   }, [newestSend, id, chat, threads])
 
-  // A thread with news opens where they begin.
-  const arrivedAt = useRef(false)
+  // A thread with news opens where they begin, however far up that is.
+  const seeks = news === 'further'
   useEffect(() => {
-    if (arrivedAt.current || newFrom === undefined) return
-    arrivedAt.current = true
-    if (newFrom !== null && !goal) scroller.current?.show('[data-new]', 'start')
-  }, [newFrom, goal])
+    if (seeks && id !== null)
+      void chat.history.showAfter(id, opening.read ?? 0).then((first) => first ?? setNewFrom(null))
+  }, [seeks, id, chat, opening])
+  useLayoutEffect(() => {
+    if (newFrom === undefined) return
+    if (newFrom !== null) scroller.current?.show('[data-new]', 'start')
+    setArrived(true)
+  }, [newFrom])
+  useEffect(() => {
+    if (arrived) look()
+  }, [arrived, look])
 
   // A message that is wished for is loaded, then drawn, then put in the middle.
+  const reveal = useRef<(message: number) => void>(() => {})
+  reveal.current = (message) => {
+    flushSync(() => {
+      setSpan(around(shownRange(threads.get(id ?? 0))?.items ?? [], message))
+      setFlash(message)
+    })
+    scroller.current?.show(`[data-id="${message}"]`, 'center')
+  }
   const shownWish = useRef(0)
   useEffect(() => {
     if (!goal || id === null || shownWish.current === goal.wish) return
@@ -136,14 +171,12 @@ export function MessageLog(props: Props) {
     void chat.history.jumpTo(id, goal.id).then((found) => {
       if (over || !found) return
       shownWish.current = goal.wish
-      setSpan(around(shownRange(threads.get(id))?.items ?? [], goal.id))
-      setFlash(goal.id)
-      requestAnimationFrame(() => scroller.current?.show(`[data-id="${goal.id}"]`, 'center'))
+      reveal.current(goal.id)
     })
     return () => {
       over = true
     }
-  }, [goal, id, chat, threads])
+  }, [goal, id, chat])
   useEffect(() => {
     if (flash === null) return
     const timer = setTimeout(() => setFlash(null), FLASH_MS)
@@ -152,13 +185,7 @@ export function MessageLog(props: Props) {
 
   const jumpHere = useRef<(message: number) => void>(() => {})
   jumpHere.current = (message) => {
-    if (id === null) return
-    void chat.history.jumpTo(id, message).then((found) => {
-      if (!found) return
-      setSpan(around(shownRange(threads.get(id))?.items ?? [], message))
-      setFlash(message)
-      requestAnimationFrame(() => scroller.current?.show(`[data-id="${message}"]`, 'center'))
-    })
+    if (id !== null) void chat.history.jumpTo(id, message).then((found) => found && reveal.current(message))
   }
 
   const calls = useMemo<RowCalls>(
@@ -282,6 +309,7 @@ export function MessageLog(props: Props) {
         onAtEnd={onAtEnd}
         onNearTop={nearTop}
         onNearEnd={nearEnd}
+        onLook={look}
         onKeyDown={onKeyDown}
       >
         <div className={styles.content}>

@@ -50,7 +50,7 @@ test('what is being sent joins the run of the own messages, and keeps its row wh
 test('the line of new messages parts a run', () => {
   const messages = [at(1, 2, 1, 10, 0), at(2, 2, 1, 10, 1), at(3, ME, 1, 10, 2), at(4, 2, 1, 10, 3)]
   expect(firstUnread(messages, 1, 2, ME)).toBe(2)
-  expect(firstUnread(messages.slice(1), 0, 9, ME)).toBeNull()
+  expect(firstUnread(messages.slice(1), 0, 9, ME)).toBe('further')
   expect(firstUnread(messages, 0, 0, ME)).toBeNull()
   expect(shape(buildRows(messages.slice(0, 2), [], [], ME, 2))).toEqual(['day', '[m1]', 'new', '[m2]'])
 })

@@ -48,17 +48,20 @@ const together = (a: Entry | undefined, b: Entry | undefined): boolean =>
   a.day === b.day &&
   Date.parse(b.at) - Date.parse(a.at) < GROUP_MS
 
-/** The first message that somebody else wrote after `read`; null when all is read, or that is not loaded. */
+/**
+ * The first message that somebody else wrote after `read`; null when all is read, `further` when it may stand above what is
+ * loaded.
+ */
 export function firstUnread(
   messages: readonly ThreadMessage[],
   read: number,
   unread: number,
   me: number,
-): number | null {
+): number | 'further' | null {
   if (unread === 0) return null
   const at = messages.findIndex((message) => message.id > read && message.sender !== me)
-  // What comes before may be unread too, and not loaded.
-  return at > 0 || (messages[0]?.number ?? 0) === 1 ? (messages[at]?.id ?? null) : null
+  if (at === 0 && messages[0]?.number !== 1) return 'further'
+  return messages[at]?.id ?? null
 }
 
 /** Messages with the notes between them, by their places in the log; notes next to each other are one where they can be. */

@@ -1,13 +1,18 @@
 import { useEffect } from 'react'
 import { useServices } from '../../stores/context'
 
-/** Read is what was in front of somebody's eyes: the thread's end, in a visible window that has the focus. */
-export function useViewing(id: number | null, atEnd: boolean) {
+export const isLooking = () => document.visibilityState === 'visible' && document.hasFocus()
+
+/**
+ * Read is what was in front of somebody's eyes, in a visible window that has the focus: all of the thread at its end,
+ * and before that what `look` finds.
+ */
+export function useViewing(id: number | null, atEnd: boolean, look: () => void) {
   const { chat } = useServices()
   useEffect(() => {
     const tell = () => {
-      const seen = atEnd && document.visibilityState === 'visible' && document.hasFocus()
-      chat.setViewing(seen ? id : null)
+      chat.setViewing(atEnd && isLooking() ? id : null)
+      if (!atEnd) look()
     }
     tell()
     addEventListener('focus', tell)
@@ -19,5 +24,5 @@ export function useViewing(id: number | null, atEnd: boolean) {
       document.removeEventListener('visibilitychange', tell)
       chat.setViewing(null)
     }
-  }, [chat, id, atEnd])
+  }, [chat, id, atEnd, look])
 }
