@@ -16,6 +16,8 @@ export class Person {
   complaints = []
   /** Set while the server or the network is meant to be away. */
   expectOutage = false
+  /** Set while something is meant to be broken. */
+  expectFault = false
 
   constructor(name, page, url) {
     this.name = name
@@ -49,6 +51,8 @@ export class Person {
   #expects(message) {
     const asksWhoIAm = message.location().url === `${this.url}/v1/session`
     if (asksWhoIAm && message.text().includes('401')) return true
+    if (this.expectFault && /^(Screen fault|Service Worker registration blocked)/.test(message.text()))
+      return true
     return (
       this.expectOutage &&
       /ERR_CONNECTION|ERR_INTERNET|ERR_FAILED|WebSocket connection to/.test(message.text())
@@ -202,6 +206,20 @@ export class Person {
     await this.page.context().setOffline(false)
     await this.page.getByText('You are offline').waitFor({ state: 'hidden' })
     this.expectOutage = false
+  }
+
+  /** The same screen in both themes. */
+  async isAccessibleInBoth(screen) {
+    for (const colorScheme of ['light', 'dark']) {
+      await this.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      await this.isAccessible(`${screen}, ${colorScheme}`)
+    }
+  }
+
+  /** Opens a window from the account's own menu. */
+  async account(action) {
+    await this.page.getByRole('button', { name: 'Menu', exact: true }).click()
+    await this.page.getByRole('menuitem', { name: action }).click()
   }
 
   /** Nothing on the screen that WCAG 2.2 AA forbids, as far as a program can see. */

@@ -10,7 +10,7 @@ export function notify(preferences: PreferencesStore, people: People, entry: Ent
   if (Notification.permission !== 'granted') return
   if (document.visibilityState === 'visible' && document.hasFocus()) return
   const { id, title, kind } = entry.conversation
-  const sender = people.name(message.sender ?? 0) ?? t('Someone')
+  const sender = people.name(message.sender ?? 0) ?? t('Somebody')
   const text = plain(message.text ?? '').slice(0, 200)
   try {
     const note = new Notification(kind === 'group' ? (title ?? t('Group')) : sender, {

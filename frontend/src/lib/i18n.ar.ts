@@ -157,7 +157,6 @@ export const TABLE: Readonly<Record<string, string>> = {
   'Show the message': 'عرض الرسالة',
   'Sign up': 'إنشاء حساب',
   Somebody: 'شخص ما',
-  Someone: 'شخص ما',
   'Something went wrong': 'حدث خطأ ما',
   System: 'النظام',
   'Take out of the archive': 'إخراج من الأرشيف',

@@ -1,4 +1,5 @@
 import type { Entry, Event, Hello, LogId, Message, ServerFrame, User } from '../api/protocol'
+import { t } from '../lib/i18n'
 import type { Connection } from '../realtime/connection'
 import type { Local } from '../storage/local'
 import type { Announcer } from './announcer'
@@ -112,7 +113,7 @@ export function createChat(parts: ChatParts) {
         sendKey = outbox.arrives(message, (to) => paired(to) || alone(to))
       } else {
         if (message.sender !== null) live.stopped(id, message.sender)
-        if (next !== false) arrived(id, entry, message)
+        if (next !== false) void arrived(id, message)
       }
     }
     parts.quotes.event(id, event)
@@ -123,13 +124,18 @@ export function createChat(parts: ChatParts) {
     saveSoon()
   }
 
-  function arrived(id: number, entry: Entry | undefined, message: Message) {
+  async function arrived(id: number, message: Message) {
     marks.delivered(id, message.id)
-    if (message.sender === null || userLog.blocked().has(message.sender)) return
-    const name = people.name(message.sender)
-    if (name === undefined) people.ask(message.sender)
-    if (entry && isMuted(entry) && !message.mentions.includes(login.user)) return
-    announcer.newMessage(name ?? 'someone', message.text ?? '')
+    const { sender } = message
+    if (sender === null || userLog.blocked().has(sender)) return
+    // Of somebody new here one is told by name too, so that is asked for first.
+    const mine = login.generation
+    if (!conversations.get(id)) await inbox.fetch(id)
+    await people.ask(sender)
+    const entry = conversations.get(id)
+    if (mine !== login.generation || (entry && isMuted(entry) && !message.mentions.includes(login.user)))
+      return
+    announcer.newMessage(people.name(sender) ?? t('Somebody'), message.text ?? '')
     if (entry && viewing !== id) parts.notify(entry, message)
   }
 

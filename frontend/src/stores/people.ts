@@ -10,7 +10,7 @@ const AGAIN_MS = 30_000
 /** Names by user id: from lists and searches, and asked for one by one where nobody told. */
 export function createPeople(ask: (id: number) => Promise<User>) {
   const state = createStore<PeopleState>(() => ({ names: {} }))
-  const asked = new Set<number>()
+  const asked = new Map<number, Promise<void>>()
 
   function learn(users: readonly Pick<User, 'id' | 'name'>[]) {
     const { names } = state.getState()
@@ -23,14 +23,18 @@ export function createPeople(ask: (id: number) => Promise<User>) {
     state,
     learn,
     name: (id: number): string | undefined => state.getState().names[id],
-    ask(id: number) {
-      if (asked.has(id) || state.getState().names[id] !== undefined) return
-      asked.add(id)
+    /** Resolves when the name is known, or is not told. */
+    async ask(id: number): Promise<void> {
+      if (state.getState().names[id] !== undefined) return
+      const under = asked.get(id)
+      if (under) return under
       // An unknown name is no reason to trouble anybody; the next screen may ask again.
-      ask(id).then(
+      const run = ask(id).then(
         (user) => learn([user]),
-        () => setTimeout(() => asked.delete(id), AGAIN_MS),
+        () => void setTimeout(() => asked.delete(id), AGAIN_MS),
       )
+      asked.set(id, run)
+      return run
     },
     /** Somebody may have another name now. */
     forget: (id: number) => asked.delete(id),
