@@ -132,7 +132,7 @@ test('new messages are announced once, apart from the log, and shown by the syst
   })
   await fox.find('eli')
   await fox.type('hello **eli**')
-  await eli.page.getByText('New message from fox: hello').waitFor({ state: 'attached' })
+  await eli.page.getByText('New message from fox: hello eli').waitFor({ state: 'attached' })
   await eli.open('fox')
   await eli.sees('hello eli')
   assert.equal(await eli.log.getAttribute('aria-live'), 'off')

@@ -1,5 +1,5 @@
 import { Keyboard, Menu as MenuIcon, MessagesSquare, Settings as SettingsIcon, Users } from 'lucide-react'
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useState } from 'react'
 import { Redirect, useLocation, useRoute, useSearchParams } from 'wouter'
 import { useStore } from 'zustand'
 import type { Entry } from '../api/protocol'
@@ -69,12 +69,12 @@ export function Shell() {
   // Every visit of a message's address is a wish to see it.
   const wish = useMemo(() => (message === null ? null : { id: message, wish: Math.random() }), [message])
   if (lost) return <Redirect to="/" replace />
-  if (started !== null) return <Redirect to={`/c/${started}`} replace state={history.state} />
 
   const inChat = conversationId !== null || userId !== null
   return (
     <main className={styles.shell} data-shows={inChat && within === null ? 'chat' : 'list'}>
       <h1 className="visually-hidden">{appName()}</h1>
+      {started !== null && <Begun user={userId ?? 0} conversation={started} />}
       <TitleBadge />
       <Announcer />
       <ConnectionBanner />
@@ -149,6 +149,17 @@ function useDirectWith(userId: number | null): number | null {
     userId === null ? undefined : conversations.withPeer(userId)?.conversation.id,
   )
   return id ?? null
+}
+
+/** Goes there, and takes along what was written meanwhile. */
+function Begun({ user, conversation }: { user: number; conversation: number }) {
+  const { drafts } = useServices()
+  const [, navigate] = useLocation()
+  useLayoutEffect(() => {
+    drafts.move(`u${user}`, `c${conversation}`)
+    navigate(`/c/${conversation}`, { replace: true, state: history.state })
+  }, [drafts, navigate, user, conversation])
+  return null
 }
 
 function Account({ onOpen }: { onOpen(overlay: Overlay): void }) {

@@ -1,5 +1,6 @@
 import type { Entry, Event, Hello, LogId, Message, ServerFrame, User } from '../api/protocol'
 import { t } from '../lib/i18n'
+import { plain } from '../lib/markdown'
 import type { Connection } from '../realtime/connection'
 import type { Local } from '../storage/local'
 import type { Announcer } from './announcer'
@@ -135,7 +136,7 @@ export function createChat(parts: ChatParts) {
     const entry = conversations.get(id)
     if (mine !== login.generation || (entry && isMuted(entry) && !message.mentions.includes(login.user)))
       return
-    announcer.newMessage(people.name(sender) ?? t('Somebody'), message.text ?? '')
+    announcer.newMessage(people.name(sender) ?? t('Somebody'), plain(message.text ?? ''))
     if (entry && viewing !== id) parts.notify(entry, message)
   }
 

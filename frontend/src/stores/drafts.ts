@@ -31,6 +31,14 @@ export function createDrafts() {
       if (drafts.has(key)) timer ??= setTimeout(save, SAVE_MS)
       else save()
     },
+    /** The thread is known by another name now. What is written there already stays. */
+    move(from: string, to: string) {
+      const { drafts } = state.getState()
+      const draft = drafts.get(from)
+      if (!draft) return
+      if (!drafts.get(to)?.text.trim()) this.set(to, draft)
+      this.set(from, null)
+    },
     /** Before the page goes. */
     save,
     async begin(of: Local) {

@@ -10,6 +10,8 @@ export interface Origin {
   height: number
   /** The menu's end is at `x`. */
   fromEnd: boolean
+  /** A finger that came before the menu is still down: lifting it is no touch beside the menu. */
+  held?: boolean
 }
 
 export function originOf(element: Element): Origin {
@@ -19,6 +21,8 @@ export function originOf(element: Element): Origin {
 }
 
 const EDGE = 8
+/** What the browser takes to close what it closes for a lifted finger. */
+const LIFTED_MS = 100
 
 interface Props {
   label: string
@@ -33,6 +37,14 @@ export function Menu({ label, origin, onClose, children, role = 'menu' }: Props)
   const element = useRef<HTMLDivElement>(null)
   const close = useRef(onClose)
   close.current = onClose
+
+  // Picking something takes the menu away with the focus in it: it goes back to where it was.
+  useLayoutEffect(() => {
+    const back = document.activeElement
+    return () => {
+      if (back instanceof HTMLElement && element.current?.contains(document.activeElement)) back.focus()
+    }
+  }, [])
 
   useLayoutEffect(() => {
     const menu = element.current
@@ -56,15 +68,22 @@ export function Menu({ label, origin, onClose, children, role = 'menu' }: Props)
 
   useEffect(() => {
     const menu = element.current
-    const back = document.activeElement instanceof HTMLElement ? document.activeElement : null
-    const toggled = (event: Event) => (event as ToggleEvent).newState === 'closed' && close.current()
+    let held = origin.held === true
+    const toggled = (event: Event) => {
+      if ((event as ToggleEvent).newState !== 'closed') return
+      if (held && menu?.isConnected) menu.showPopover()
+      else close.current()
+    }
+    const lifted = () => setTimeout(() => (held = false), LIFTED_MS)
     menu?.addEventListener('toggle', toggled)
+    addEventListener('pointerup', lifted, { once: true })
     return () => {
+      held = false
+      removeEventListener('pointerup', lifted)
       menu?.removeEventListener('toggle', toggled)
       if (menu?.matches(':popover-open')) menu.hidePopover()
-      back?.isConnected && document.activeElement === document.body && back.focus()
     }
-  }, [])
+  }, [origin])
 
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions lint/a11y/useAriaPropsSupportedByRole: it has one of two roles

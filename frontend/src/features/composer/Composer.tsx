@@ -68,7 +68,8 @@ export function Composer(props: Props) {
   const area = useRef<HTMLTextAreaElement>(null)
   const listId = useId()
 
-  useEffect(() => {
+  // At once: keys that are pressed while one thread takes the place of another are meant for the new one.
+  useLayoutEffect(() => {
     // On a phone the keyboard would jump up before the thread was read.
     if (!touchOnly() || editing) area.current?.focus()
     const end = area.current?.value.length ?? 0
@@ -169,7 +170,7 @@ export function Composer(props: Props) {
     if (event.key === 'Escape' && (quote || editing)) {
       event.preventDefault()
       onCancel()
-    } else if (event.key === 'ArrowUp' && area.current?.value === '' && !editing) {
+    } else if (event.key === 'ArrowUp' && !event.altKey && area.current?.value === '' && !editing) {
       event.preventDefault()
       onEditLast()
     } else if (composerAction(event.nativeEvent, touchOnly()) === 'send') {

@@ -58,7 +58,7 @@ export const MessageRow = memo(function MessageRow(props: MessageProps) {
       if (event.pointerType !== 'touch') return
       const { clientX, clientY } = event
       held.current = setTimeout(
-        () => calls.menu(message, { x: clientX, y: clientY, height: 0, fromEnd: false }),
+        () => calls.menu(message, { x: clientX, y: clientY, height: 0, fromEnd: false, held: true }),
         HOLD_MS,
       )
     },
