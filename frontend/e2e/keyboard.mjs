@@ -95,7 +95,7 @@ test('from signing up to logging out by keys alone', async () => {
   await keyboard.type('lou')
   await page.getByRole('list', { name: 'People' }).getByRole('button').waitFor()
   await keyboard.press('Enter')
-  await page.getByRole('list', { name: 'People' }).waitFor({ state: 'hidden' })
+  await page.getByRole('button', { name: 'Take lou off' }).waitFor()
   await tabTo(page, 'Create group')
   await keyboard.press('Enter')
   await page.getByRole('heading', { name: 'Key club', level: 2 }).waitFor()

@@ -134,7 +134,7 @@ test('a thread in all its states', async () => {
   await uri.page.getByRole('button', { name: '😀' }).waitFor()
   await uri.isAccessibleInBoth('emoji')
   await uri.page.keyboard.press('Escape')
-  await uri.message('and this').locator('[data-anchor]').hover()
+  await uri.message('and this').first().locator('[data-anchor]').hover()
   await uri.page.getByRole('button', { name: 'More actions' }).click()
   await uri.page.getByRole('menu').waitFor()
   await uri.isAccessibleInBoth('the menu of a message')

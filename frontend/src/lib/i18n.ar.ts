@@ -236,4 +236,6 @@ export const TABLE: Readonly<Record<string, string>> = {
   'Files cannot be sent here yet.': 'لا يمكن إرسال الملفات هنا بعد.',
   'Not sent yet: {what}. Only this device has that, and logging out deletes it.':
     'لم يُرسل بعد: {what}. لا يوجد ذلك إلا على هذا الجهاز، وتسجيل الخروج يحذفه.',
+  'Hand the group over to {name}?': 'هل تريد تسليم المجموعة إلى {name}؟',
+  'Only the new owner can give it back.': 'المالك الجديد وحده يستطيع إعادتها.',
 }

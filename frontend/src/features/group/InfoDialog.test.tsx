@@ -27,3 +27,29 @@ test('leaving a group is asked about first', async () => {
   expect(write).toHaveBeenCalledExactlyOnceWith('leave', { conversation: 7 })
   expect(onClose).toHaveBeenCalled()
 })
+
+test('a group is not handed over by one slip', async () => {
+  const write = vi.fn().mockResolvedValue({})
+  const owned: Entry = { ...group, me: { ...group.me, role: 'owner' } }
+  const members = [
+    { user: 1, role: 'owner' as const },
+    { user: 2, role: 'member' as const },
+  ]
+  const { services } = renderScreen(
+    <InfoDialog entry={owned} name="choir" avatarId={7} onClose={vi.fn()} />,
+    {
+      actions: { write },
+      members: {
+        state: createStore(() => ({ members: { 7: members } })),
+        load: vi.fn().mockResolvedValue(undefined),
+      },
+    },
+  )
+  services.people.learn([{ id: 2, name: 'ben' }])
+  await userEvent.click(await screen.findByRole('button', { name: 'Actions for ben' }))
+  await userEvent.click(screen.getByText('Hand the group over'))
+  expect(write).not.toHaveBeenCalled()
+  const asked = within(screen.getByRole('dialog', { name: 'Hand the group over to ben?' }))
+  await userEvent.click(asked.getByRole('button', { name: 'Hand the group over' }))
+  expect(write).toHaveBeenCalledExactlyOnceWith('set_role', { conversation: 7, user: 2, role: 'owner' })
+})

@@ -37,6 +37,7 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
   const [mode, setMode] = useState<'look' | 'rename' | 'add' | 'leave'>('look')
   const [error, setError] = useState<string | null>(null)
   const [menu, setMenu] = useState<{ member: Member; origin: Origin } | null>(null)
+  const [heir, setHeir] = useState<number | null>(null)
 
   // Events change who is there; the list is asked again with each of them.
   const { head } = entry
@@ -193,7 +194,7 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
                 icon={<Crown size={17} />}
                 onPick={() => {
                   setMenu(null)
-                  void setRole(menu.member.user, 'owner')
+                  setHeir(menu.member.user)
                 }}
               >
                 {t('Hand the group over')}
@@ -211,6 +212,18 @@ export function InfoDialog({ entry, name, avatarId, onClose }: Props) {
             {t('Remove from the group')}
           </MenuItem>
         </Menu>
+      )}
+      {heir !== null && (
+        <ConfirmDialog
+          title={t('Hand the group over to {name}?', { name: nameOf(heir) })}
+          text={t('Only the new owner can give it back.')}
+          action={t('Hand the group over')}
+          onConfirm={async () => {
+            await actions.write('set_role', { conversation: id, user: heir, role: 'owner' })
+            setHeir(null)
+          }}
+          onClose={() => setHeir(null)}
+        />
       )}
       {mode === 'leave' && !handsOver && (
         <ConfirmDialog
