@@ -408,6 +408,8 @@ test('a long history is read to its beginning and back without a jump', async ()
   const id = Number(new URL(ola.page.url()).pathname.split('/').at(-1))
   await it.server.fill(ola.page, id, total)
   await pia.open('ola')
+  await pia.sees('m1.')
+  await pia.page.getByRole('button', { name: 'Jump to latest' }).click()
   await pia.sees(`m${total - 1}.`)
   const steps = await pia.page.evaluate(async (last) => {
     const log = document.getElementById('log')

@@ -24,7 +24,7 @@ export class Person {
     this.page = page
     this.url = url
     page.setDefaultTimeout(PATIENCE_MS)
-    page.on('pageerror', (error) => this.complaints.push(`${name}: ${error}`))
+    page.on('pageerror', (error) => this.expectFault || this.complaints.push(`${name}: ${error}`))
     page.on('console', (message) => {
       if (message.type() !== 'error' && message.type() !== 'warning') return
       if (!this.#expects(message))
