@@ -7,19 +7,16 @@ const it = worldOfTests()
 
 test('a login is renewed while its page is open, and the socket lives on with it', async () => {
   const [abe] = await it.signUp('abe')
-  let tell
-  const renewed = new Promise((resolve) => {
-    tell = resolve
-  })
   let sockets = 0
-  abe.page.on('websocket', (socket) => {
+  abe.page.on('websocket', () => {
     sockets += 1
-    socket.on('framereceived', ({ payload }) => {
-      if (payload.includes('"kind":"renewed"')) tell()
-    })
   })
   await abe.page.clock.install()
+  const opened = abe.page.waitForEvent('websocket')
   await abe.page.reload()
+  const socket = await opened
+  const told = ({ payload }) => payload.includes('"kind":"renewed"')
+  const renewed = socket.waitForEvent('framereceived', { predicate: told })
   await abe.page.getByText('No conversations yet').waitFor()
   const cookie = async () => (await abe.page.context().cookies()).map(({ value }) => value).join()
   const before = await cookie()
