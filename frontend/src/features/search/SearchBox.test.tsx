@@ -1,6 +1,6 @@
 import { screen, waitFor } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
-import { expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { entry } from '../../test/make'
 import { renderScreen } from '../../test/screen'
 import { SearchBox } from './SearchBox'
@@ -13,6 +13,9 @@ const BOX = (
   </SearchBox>
 )
 const box = () => screen.getByRole('searchbox', { name: 'Find people' })
+
+// What draws the results comes later in a browser; here its loading is not what is tested.
+beforeAll(async () => void (await import('./Results')))
 
 test('typing asks once, and Enter takes the first', async () => {
   const ask = vi.fn().mockResolvedValue({ users: [ANN, ANNA] })
