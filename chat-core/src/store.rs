@@ -1,6 +1,6 @@
 //! The storage contract.
 
-use std::sync::Arc;
+use std::ops::Deref;
 
 use async_trait::async_trait;
 
@@ -345,8 +345,13 @@ pub struct FeedEntry {
     pub event: Event,
 }
 
+/// What points to a store is one: `Arc<S>`, `Box<dyn Store>`, and a type of one's own around a store that has nothing to add
+/// and implements [`Deref`], which so cannot forget to pass on a method.
 #[async_trait]
-impl<S: Store + ?Sized> Store for Arc<S> {
+impl<S> Store for S
+where
+    S: Deref<Target: Store> + Send + Sync + 'static,
+{
     async fn commit(&self, group: Vec<Prepared>) -> Vec<Result<Committed, Error>> {
         (**self).commit(group).await
     }
