@@ -36,7 +36,15 @@ interface ConversationProps {
   onSearch(): void
 }
 
-export function ConversationPane({ id, goal, onSearch }: ConversationProps) {
+type Props = Omit<ConversationProps, 'id'> & { id: number | null; userId: number | null }
+
+/** A conversation, or one to begin with a person. */
+export function ChatPane({ id, userId, ...rest }: Props) {
+  if (id !== null) return <ConversationPane id={id} {...rest} />
+  return userId === null ? null : <NewChatPane userId={userId} />
+}
+
+function ConversationPane({ id, goal, onSearch }: ConversationProps) {
   const { conversations, people } = useServices()
   const entry = useStore(conversations.state, ({ list }) =>
     list.find(({ conversation }) => conversation.id === id),
@@ -56,7 +64,7 @@ export function ConversationPane({ id, goal, onSearch }: ConversationProps) {
 }
 
 /** Nothing exists on the server until the first message. */
-export function NewChatPane({ userId }: { userId: number }) {
+function NewChatPane({ userId }: { userId: number }) {
   const { people } = useServices()
   const state = useHistoryState<PlaceState | null>()
   const known = useStore(people.state, ({ names }) => names[userId])

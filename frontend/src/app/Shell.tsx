@@ -21,8 +21,8 @@ import { useFileGuard } from './useFileGuard'
 import { useShortcuts } from './useShortcuts'
 
 const loadPane = () => import('./ChatPane')
-const ConversationPane = lazy(() => loadPane().then((m) => ({ default: m.ConversationPane })))
-const NewChatPane = lazy(() => loadPane().then((m) => ({ default: m.NewChatPane })))
+// One for both kinds: a second one would be waited for when a first message makes its conversation, without a field to type in.
+const ChatPane = lazy(() => loadPane().then((m) => ({ default: m.ChatPane })))
 const NewGroup = lazy(() => import('../features/group/NewGroup').then((m) => ({ default: m.NewGroup })))
 const Settings = lazy(() => import('../features/settings/Settings').then((m) => ({ default: m.Settings })))
 const Switcher = lazy(() => import('../features/switcher/Switcher').then((m) => ({ default: m.Switcher })))
@@ -97,15 +97,14 @@ export function Shell() {
           instead={<PaneFault title={t('This conversation cannot be shown')} away />}
         >
           <Suspense>
-            {conversationId !== null ? (
-              <ConversationPane
-                key={`c${conversationId}`}
+            {inChat ? (
+              <ChatPane
+                key={conversationId === null ? `u${userId}` : `c${conversationId}`}
                 id={conversationId}
+                userId={userId}
                 goal={wish}
                 onSearch={() => setWithin(conversationId)}
               />
-            ) : userId !== null ? (
-              <NewChatPane key={`u${userId}`} userId={userId} />
             ) : (
               <Blank />
             )}
