@@ -14,7 +14,8 @@ use crate::place::{Opened, Place};
 pub(crate) const TEXT: &str = "The quick brown fox jumps over the lazy dog, again and again, \
     until the message has the size that all measure with: 128 bytes...";
 
-/// Different words of the filled store's messages, one in each.
+/// Different words of the filled store's messages, one in each. Written with four digits: none begins another, for the last
+/// word of a search may go on.
 pub(crate) const WORDS: u64 = 5_000;
 /// Entries that the index takes at once.
 const INDEXED: usize = 1_000;
@@ -113,7 +114,7 @@ pub(crate) async fn fill(place: &Place, opened: &Opened) -> Outcome<Filled> {
             } else {
                 users[at + 1]
             };
-            let text = format!("{} word{}", &TEXT[..100], number % WORDS);
+            let text = format!("{} word{:04}", &TEXT[..100], number % WORDS);
             Write::post(author, Target::Conversation(conversations[at]), text)
         };
         commit(&store, (next..until).map(post).collect()).await?;

@@ -199,7 +199,7 @@ fn search(
     group.bench_function(BenchmarkId::new("search", place.name()), |bencher| {
         bencher.iter(|| {
             turn = (turn + 389) % fill::WORDS;
-            let text = format!("word{turn}");
+            let text = format!("word{turn:04}");
             let read = chat.search(viewer, &text, None, None, PAGE);
             let page = must(runtime.block_on(read).map_err(Into::into));
             assert!(!page.messages.is_empty(), "{text} is in some");
