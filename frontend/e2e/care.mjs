@@ -210,6 +210,19 @@ test('a fault ends at its message or its pane, and the rest goes on', async () =
   await late.page.unroute('**/assets/ChatPane-*.js')
   await late.page.getByRole('button', { name: 'Reload' }).click()
   await late.sees('are you there?')
+
+  // What belongs to no pane.
+  await late.page.addInitScript(() => {
+    Object.defineProperty(document, 'title', {
+      get: () => 'Chat',
+      set() {
+        throw new Error('no title')
+      },
+    })
+  })
+  await late.page.reload()
+  await late.page.getByRole('heading', { name: 'Something went wrong' }).waitFor()
+  await late.isAccessibleInBoth('a broken page')
   assert.equal(jim.complaints.length, 0)
   await it.leave()
 })

@@ -15,10 +15,12 @@ export const FaultBoundary = ({ children }: { children: ReactNode }) => (
 function FaultPage() {
   useStore(language)
   return (
-    <main className={styles.center} role="alert">
-      <h1 className={styles.title}>{t('Something went wrong')}</h1>
-      <p>{t('What you wrote is kept on this device. Reload the page to go on.')}</p>
-      <Reload />
+    <main>
+      <div className={styles.center} role="alert">
+        <h1 className={styles.title}>{t('Something went wrong')}</h1>
+        <p>{t('What you wrote is kept on this device. Reload the page to go on.')}</p>
+        <Reload />
+      </div>
     </main>
   )
 }
