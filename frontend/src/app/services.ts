@@ -133,7 +133,9 @@ export function createServices(): Services {
 
   /** The login is over. Only who logs out has nothing left on the device. */
   async function end(notice: string | null, forGood: boolean) {
-    const old = local
+    // The socket may have told of the end before the tab that logged out did: what was kept then has to go, too.
+    const last = forGood && local === null ? lastUser.get() : null
+    const old = last ? createLocal(last.id) : local
     local = null
     connection.dispatch({ type: 'stop' })
     if (!forGood) {
