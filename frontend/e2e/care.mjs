@@ -163,6 +163,32 @@ test('a file that is pasted or dropped is refused in words, and the page stays',
   await it.leave()
 })
 
+test('a log-out clears the device, also when another tab hears of it late', async () => {
+  const [kim] = await it.signUp('kim', 'lou')
+  await kim.find('lou')
+  await kim.say('for the two of us')
+  await kim.keeps(({ tails }) => tails.length === 1)
+  const tab = await kim.secondTab()
+  // Its socket is closed long before.
+  await tab.page.addInitScript(() => {
+    Object.defineProperty(BroadcastChannel.prototype, 'onmessage', {
+      set(hear) {
+        this.addEventListener('message', (event) => setTimeout(hear, 1_000, event))
+      },
+    })
+  })
+  await tab.page.goto(kim.url)
+  await tab.open('lou')
+  await kim.page.getByRole('button', { name: 'Menu', exact: true }).click()
+  await kim.page.getByRole('menuitem', { name: 'Settings' }).click()
+  await kim.page.getByRole('button', { name: 'Log out' }).click()
+  await kim.page.getByRole('heading', { name: 'Welcome back' }).waitFor()
+  await tab.page.getByText('Your session has ended. Log in again.').waitFor()
+  await tab.page.getByText('Your session has ended. Log in again.').waitFor({ state: 'hidden' })
+  await tab.keeps((kept) => Object.values(kept).every((store) => store.length === 0))
+  await it.leave()
+})
+
 test('a fault ends at its message or its pane, and the rest goes on', async () => {
   const [ivy, jim] = await it.signUp('ivy', 'jim')
   await ivy.find('jim')

@@ -121,9 +121,13 @@ export function createServices(): Services {
     return now.status === 'active' ? now.user.id : 0
   }
 
+  /** Who was in this tab last. */
+  let here: number | null = null
+
   async function begin(user: User) {
     const mine = createLocal(user.id)
     local = mine
+    here = user.id
     lastUser.set(user)
     await Promise.all([chat.begin(user, mine), outbox.begin(mine), drafts.begin(mine)])
     if (local !== mine) return
@@ -134,8 +138,7 @@ export function createServices(): Services {
   /** The login is over. Only who logs out has nothing left on the device. */
   async function end(notice: string | null, forGood: boolean) {
     // The socket may have told of the end before the tab that logged out did: what was kept then has to go, too.
-    const last = forGood && local === null ? lastUser.get() : null
-    const old = last ? createLocal(last.id) : local
+    const old = local ?? (forGood && here !== null ? createLocal(here) : null)
     local = null
     connection.dispatch({ type: 'stop' })
     if (!forGood) {
