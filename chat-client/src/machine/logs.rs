@@ -136,9 +136,12 @@ impl Logs {
             self.logs.remove(&id);
         } else {
             self.change(id, |log| {
+                // Back: the log was replaced, and what was seen belongs to the one before. Asked for again, unless what
+                // follows comes.
+                if log.cursor.is_some_and(|cursor| seq < cursor) {
+                    log.seen = seq + 1;
+                }
                 log.cursor = Some(seq);
-                // What was seen belongs to the log as it was; what follows is sent.
-                log.seen = log.seen.min(seq);
             });
         }
         true

@@ -264,3 +264,35 @@ proptest! {
         world.check();
     }
 }
+
+/// What the list of logs does not name any more is resumed by what its removal said, also if the answer broke off.
+#[test]
+fn who_was_removed_is_told_the_rest_after_a_resync_that_broke_off() {
+    let mut world = World::new(0);
+    world.settle();
+    world.step(Step::Cut);
+    for _ in 0..4 {
+        world.step(Step::Elsewhere(0));
+    }
+    world.step(Step::Remove(0));
+    world.step(Step::Trim(0));
+    let log = LogId::Conversation(ConversationId::new(1).unwrap());
+    let begin = world.told[&log].0;
+    for step in [Step::Wait(500), Step::Serve, Step::Page, Step::Receive]
+        .iter()
+        .cycle()
+        .take(1_000)
+    {
+        world.step(*step);
+        if world.told[&log].0 > begin {
+            break;
+        }
+    }
+    assert!(
+        world.told[&log].1.is_empty(),
+        "it breaks off right after the resync"
+    );
+    world.step(Step::Cut);
+    world.settle();
+    world.check();
+}
