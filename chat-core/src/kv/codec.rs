@@ -25,8 +25,8 @@
 //! | `20` | conversations of a user | user, conversation | empty; the row is the member's |
 //! | `21` | the feed | position | the key of the event |
 //! | `22` | words, to find messages by | conversation, word, seq | position in the feed |
-//! | `23` | words of a message, and an empty one as long as there is the message | conversation, seq, word | position in the feed |
-//! | `24` | how far the words have come | | position in the feed, then what made them: [`crate::search::version`] |
+//! | `23` | words of a message | conversation, seq, number of the part from 0 | position in the feed, 8 bytes; then each word and a space, cut where a value ends |
+//! | `24` | how far the words have come | | position in the feed, then what made them |
 //! | `30` | further parts of a long value | the key it belongs to, number from 0 | bytes |
 //!
 //! How a part is written:
@@ -59,8 +59,8 @@ pub(super) enum Place {
     Feed(u64),
     /// That a word stands in a message.
     Word(ConversationId, String, Seq),
-    /// The same, by message.
-    WordOf(ConversationId, Seq, String),
+    /// A part of all words of a message.
+    Words(ConversationId, Seq, u32),
     /// How far the index of words has come.
     Indexed,
     /// A part of the long value of a key.
@@ -91,7 +91,7 @@ mod tag {
     pub(super) const MEMBERSHIP: u8 = 0x20;
     pub(super) const FEED: u8 = 0x21;
     pub(super) const WORD: u8 = 0x22;
-    pub(super) const WORD_OF: u8 = 0x23;
+    pub(super) const WORDS: u8 = 0x23;
     pub(super) const INDEXED: u8 = 0x24;
     pub(super) const PART: u8 = 0x30;
 }
@@ -115,18 +115,12 @@ impl Place {
                     .0
             }
             Self::Feed(position) => Writer::table(tag::FEED).int(*position).0,
-            Self::Word(conversation, word, seq) => {
-                Writer::table(tag::WORD)
-                    .int(conversation.get())
-                    .text(word)
-                    .int(*seq)
-                    .0
-            }
-            Self::WordOf(conversation, seq, word) => {
-                Writer::table(tag::WORD_OF)
+            Self::Word(conversation, text, seq) => word(*conversation, text, *seq),
+            Self::Words(conversation, seq, number) => {
+                Writer::table(tag::WORDS)
                     .int(conversation.get())
                     .int(*seq)
-                    .text(word)
+                    .raw(&number.to_be_bytes())
                     .0
             }
             Self::Indexed => vec![tag::INDEXED],
@@ -182,6 +176,11 @@ pub(super) fn row(key: &RowKey) -> Vec<u8> {
     .0
 }
 
+/// The bytes of [`Place::Word`].
+pub(super) fn word(id: ConversationId, word: &str, seq: Seq) -> Vec<u8> {
+    Writer::table(tag::WORD).int(id.get()).text(word).int(seq).0
+}
+
 /// All rows that are no events, after one of them.
 pub(super) fn all_but_events(after: Option<&RowKey>) -> [Range<Vec<u8>>; 2] {
     let first = match after {
@@ -233,8 +232,7 @@ pub(super) fn messages_with(
     first: Seq,
     last: Seq,
 ) -> Range<Vec<u8>> {
-    let at = |seq| Place::Word(id, word.to_owned(), seq).encode();
-    at(first)..following(at(last))
+    self::word(id, word, first)..following(self::word(id, word, last))
 }
 
 /// Words of a conversation that begin so, each with its messages.
@@ -243,15 +241,9 @@ pub(super) fn words_beginning(id: ConversationId, part: &str) -> Range<Vec<u8>> 
     beginning_with(all, None)
 }
 
-/// Words of a message, the empty one too.
+/// The parts of a message's words.
 pub(super) fn words_of(id: ConversationId, seq: Seq) -> Range<Vec<u8>> {
-    words_of_beginning(id, seq, "")
-}
-
-/// Words of a message that begin so.
-pub(super) fn words_of_beginning(id: ConversationId, seq: Seq, part: &str) -> Range<Vec<u8>> {
-    let all = Writer::table(tag::WORD_OF).int(id.get()).int(seq);
-    beginning_with(all.escaped(part).0, None)
+    beginning_with(Writer::table(tag::WORDS).int(id.get()).int(seq).0, None)
 }
 
 /// All keys that begin with these bytes, after one of them.
@@ -334,11 +326,11 @@ impl Reader<'_> {
             tag::WORD => {
                 return Some(Place::Word(self.conversation()?, self.text()?, self.int()?));
             }
-            tag::WORD_OF => {
-                return Some(Place::WordOf(
+            tag::WORDS => {
+                return Some(Place::Words(
                     self.conversation()?,
                     self.int()?,
-                    self.text()?,
+                    self.array().map(u32::from_be_bytes)?,
                 ));
             }
             tag::INDEXED => return Some(Place::Indexed),
@@ -514,7 +506,7 @@ mod tests {
             1 => (user(), conversation()).prop_map(|(a, b)| Place::Membership(a, b)),
             1 => any::<u64>().prop_map(Place::Feed),
             1 => (conversation(), text(), int()).prop_map(|(a, b, c)| Place::Word(a, b, c)),
-            1 => (conversation(), int(), text()).prop_map(|(a, b, c)| Place::WordOf(a, b, c)),
+            1 => (conversation(), int(), any::<u32>()).prop_map(|(a, b, c)| Place::Words(a, b, c)),
             1 => Just(Place::Indexed),
             1 => (vec(any::<u8>(), 0..9), any::<u32>()).prop_map(|(a, b)| Place::Part(a, b)),
         ]
@@ -594,7 +586,7 @@ mod tests {
     proptest! {
         #[test]
         fn ranges_of_words_hold_just_theirs(
-            ids in (conversation(), conversation()), seqs in (int(), int(), int()), texts in (text(), text())
+            ids in (conversation(), conversation()), seqs in (int(), int(), int()), texts in (text(), text()), part in any::<u32>()
         ) {
             let ((a, b), (first, last, seq)) = (ids, (seqs.0.min(seqs.1), seqs.0.max(seqs.1), seqs.2));
             for word in [texts.1.clone(), format!("{}{}", texts.0, texts.1)] {
@@ -603,10 +595,8 @@ mod tests {
                 let found = messages_with(a, &texts.0, first, last).contains(&at);
                 prop_assert_eq!(found, a == b && word == texts.0 && (first..=last).contains(&seq));
                 prop_assert_eq!(words_beginning(a, &texts.0).contains(&at), a == b && begins);
-                let of = Place::WordOf(b, seq, word.clone()).encode();
+                let of = Place::Words(b, seq, part).encode();
                 prop_assert_eq!(words_of(a, first).contains(&of), a == b && first == seq);
-                let found = words_of_beginning(a, first, &texts.0).contains(&of);
-                prop_assert_eq!(found, a == b && first == seq && begins);
                 prop_assert!(index().contains(&at) && index().contains(&of));
             }
             prop_assert!(!index().contains(&Place::Indexed.encode()));

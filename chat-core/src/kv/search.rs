@@ -1,7 +1,7 @@
 //! A simple index of words in the engine itself.
 //!
-//! Each different word of a message is two keys ([`codec`]): one by which the message is found, one by which the word is taken
-//! away again when the text changes. What it does not know, `chat_core::search` checks in the text: whether words stand
+//! Each different word of a message is a key by which the message is found; all words of a message are one more ([`codec`]),
+//! by which they are taken away again when the text changes. What it does not know, `chat_core::search` checks in the text: whether words stand
 //! together. Its limits: a search reads up to [`READS`] entries of words, of its viewer's conversations only, and is refused
 //! above that; the beginning of a word reads all that begin so.
 
@@ -22,10 +22,15 @@ const READS: usize = 20_000;
 /// Entries read, or taken away, at once.
 const AT_ONCE: usize = 500;
 
-/// How far the index has come, and by which version of [`search::words`].
+/// What this index is made of: words and keys as this version makes them.
+fn version() -> String {
+    format!("{} 2", search::version())
+}
+
+/// How far the index has come, and by which [`version`].
 fn state<E: Engine>(engine: &E) -> Result<(u64, String), Error> {
     let Some(value) = engine.get(&Place::Indexed.encode())? else {
-        return Ok((0, search::version()));
+        return Ok((0, version()));
     };
     let (position, version) = value.split_first_chunk().ok_or_else(damaged)?;
     let version = std::str::from_utf8(version).map_err(|_| damaged())?;
@@ -36,20 +41,20 @@ fn state<E: Engine>(engine: &E) -> Result<(u64, String), Error> {
 fn advance<E: Engine>(engine: &E, feed: u64, limit: usize) -> Result<(Changes, usize), Error> {
     let view = View::new(engine);
     let mut batch = Batch::new();
-    let (after, version) = state(engine)?;
-    let state = |batch: &mut Batch, position: u64, version: &str| {
-        let value = [&position.to_be_bytes(), version.as_bytes()].concat();
+    let (after, made_by) = state(engine)?;
+    let state = |batch: &mut Batch, position: u64| {
+        let value = [&position.to_be_bytes(), version().as_bytes()].concat();
         batch.insert(Place::Indexed.encode(), Some(value));
     };
     let mut entries = 0;
-    if version == search::version() {
+    if made_by == version() {
         let next = snapshot::now(search::following(&view, after, limit))?;
         if let Some(next) = next {
             for document in next.documents {
                 put(&view, &mut batch, document)?;
             }
             entries = next.entries;
-            state(&mut batch, next.position, &version);
+            state(&mut batch, next.position);
         }
     } else {
         // Made by another version: taken away bit by bit, then made anew.
@@ -57,7 +62,7 @@ fn advance<E: Engine>(engine: &E, feed: u64, limit: usize) -> Result<(Changes, u
             batch.insert(key, None);
         }
         if batch.is_empty() {
-            state(&mut batch, 0, &search::version());
+            state(&mut batch, 0);
         }
         entries = batch.len();
     }
@@ -65,40 +70,74 @@ fn advance<E: Engine>(engine: &E, feed: u64, limit: usize) -> Result<(Changes, u
     Ok((Changes { batch, position }, entries))
 }
 
+/// What is kept of a message.
+struct Kept {
+    /// Where it was posted in the feed.
+    position: u64,
+    /// Each word once, each with a space behind it: no word has one in it.
+    words: String,
+    /// How many keys it is.
+    parts: u32,
+}
+
+impl Kept {
+    fn read<E: Engine>(
+        view: &View<'_, E>,
+        conversation: ConversationId,
+        seq: Seq,
+    ) -> Result<Option<Self>, Error> {
+        let pairs = view.scan(codec::words_of(conversation, seq), false, usize::MAX)?;
+        let parts = u32::try_from(pairs.len()).map_err(|_| damaged())?;
+        let mut whole = Vec::new();
+        for (_, part) in pairs {
+            whole.extend(part);
+        }
+        let Some((position, words)) = whole.split_first_chunk() else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            position: u64::from_be_bytes(*position),
+            words: String::from_utf8(words.to_vec()).map_err(|_| damaged())?,
+            parts,
+        }))
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.split_terminator(' ')
+    }
+}
+
 /// Brings what is kept of a message to what it says now.
 fn put<E: Engine>(view: &View<'_, E>, batch: &mut Batch, document: Document) -> Result<(), Error> {
-    let Document {
-        conversation,
-        seq,
-        mut position,
-        words,
-    } = document;
-    let mut old = BTreeSet::new();
-    if position.is_none() {
-        for (key, value) in view.scan(codec::words_of(conversation, seq), false, usize::MAX)? {
-            let Place::WordOf(_, _, word) = Place::decode(&key)? else {
-                return Err(damaged());
-            };
-            position = Some(number(&value)?);
-            old.insert(word);
-        }
-    }
+    let (id, seq) = (document.conversation, document.seq);
+    let old = match document.position {
+        Some(_) => None,
+        None => Kept::read(view, id, seq)?,
+    };
+    let stood_at = old.as_ref().map(|kept| kept.position);
     // A message that was never taken in has no text to take in now: every one that is posted is.
-    let Some(position) = position else {
+    let Some(position) = document.position.or(stood_at) else {
         return Ok(());
     };
-    let value = position.to_be_bytes().to_vec();
-    let mut new: BTreeSet<_> = words.into_iter().collect();
-    // Stays as long as the message: where it stands in the feed.
-    new.insert(String::new());
-    for word in old.symmetric_difference(&new) {
-        let value = new.contains(word).then(|| value.clone());
-        let of = Place::WordOf(conversation, seq, word.clone()).encode();
-        if !word.is_empty() {
-            let at = Place::Word(conversation, word.clone(), seq).encode();
-            batch.insert(at, value.clone());
+    let before: BTreeSet<&str> = old.iter().flat_map(Kept::words).collect();
+    let now: BTreeSet<&str> = document.words.iter().map(String::as_str).collect();
+    let mut kept = position.to_be_bytes().to_vec();
+    for word in before.symmetric_difference(&now) {
+        let value = now.contains(word).then(|| kept.clone());
+        batch.insert(codec::word(id, word, seq), value);
+    }
+    for word in &now {
+        kept.extend_from_slice(word.as_bytes());
+        kept.push(b' ');
+    }
+    let mut parts = kept.chunks(E::MAX_VALUE);
+    for number in 0.. {
+        let part = parts.next();
+        if part.is_none() && old.as_ref().is_none_or(|kept| number >= kept.parts) {
+            break;
         }
-        batch.insert(of, value);
+        let at = Place::Words(id, seq, number).encode();
+        batch.insert(at, part.map(<[u8]>::to_vec));
     }
     Ok(())
 }
@@ -191,19 +230,19 @@ impl<E: Engine> Hunt<'_, E> {
     }
 
     fn has_all(&self, id: ConversationId, seq: Seq) -> Result<bool, Error> {
-        for word in &self.whole {
-            let key = Place::WordOf(id, seq, (*word).to_owned()).encode();
-            if self.view.engine.get(&key)?.is_none() {
-                return Ok(false);
-            }
+        // It was found by the only one.
+        if self.whole.len() + self.begun.len() == 1 {
+            return Ok(true);
         }
-        for part in &self.begun {
-            let range = codec::words_of_beginning(id, seq, part);
-            if self.view.scan(range, false, 1)?.is_empty() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let Some(kept) = Kept::read(self.view, id, seq)? else {
+            return Ok(false);
+        };
+        let mut begun = self.begun.iter();
+        Ok(self
+            .whole
+            .iter()
+            .all(|word| kept.words().any(|there| there == *word))
+            && begun.all(|part| kept.words().any(|there| there.starts_with(part))))
     }
 }
 
@@ -220,11 +259,12 @@ fn entry(key: &[u8]) -> Result<(ConversationId, Seq), Error> {
 
 impl<E: Engine> Index for View<'_, E> {
     async fn position(&self, conversation: ConversationId, seq: Seq) -> Result<Option<u64>, Error> {
-        let key = Place::WordOf(conversation, seq, String::new()).encode();
-        self.engine
-            .get(&key)?
-            .map(|value| number(&value))
-            .transpose()
+        let first = Place::Words(conversation, seq, 0).encode();
+        let Some(value) = self.engine.get(&first)? else {
+            return Ok(None);
+        };
+        let (position, _) = value.split_first_chunk().ok_or_else(damaged)?;
+        Ok(Some(u64::from_be_bytes(*position)))
     }
 
     async fn candidates(
@@ -234,7 +274,7 @@ impl<E: Engine> Index for View<'_, E> {
         before: u64,
         limit: usize,
     ) -> Result<Vec<Candidate>, Error> {
-        if limit == 0 || state(self.engine)?.1 != search::version() {
+        if limit == 0 || state(self.engine)?.1 != version() {
             return Ok(Vec::new());
         }
         let mut hunt = Hunt {

@@ -130,7 +130,7 @@ struct Piece {
     kind: Kind,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Word,
     Pair,
@@ -157,6 +157,22 @@ fn is_unspaced(c: char) -> bool {
 }
 
 fn pieces(text: &str) -> Vec<Piece> {
+    if text.is_ascii() {
+        return ascii(text).take(WORDS).collect();
+    }
+    any_script(text)
+}
+
+/// What [`any_script`] gives of a text in ASCII.
+fn ascii(text: &str) -> impl Iterator<Item = Piece> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter(|word| !word.is_empty()).map(|word| Piece {
+        text: word[..word.len().min(WORD)].to_ascii_lowercase(),
+        kind: Kind::Word,
+    })
+}
+
+fn any_script(text: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut word = String::new();
     // The last character of a run without spaces, and whether it is the only one so far.
@@ -309,6 +325,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn ascii_words_are_those_of_any_script(text in "[ -~\\t\\n]{0,60}|[a-zA-Z0-9]{60,70}|[\\x00-\\x7f]{0,60}") {
+            let of = |pieces: Vec<Piece>| pieces.into_iter().map(|piece| (piece.text, piece.kind)).collect::<Vec<_>>();
+            prop_assert_eq!(of(pieces(&text)), of(any_script(&text)));
+        }
+
         #[test]
         fn a_word_is_short_and_plain(text in "\\PC{0,60}|[a-zA-Z東京ガ\u{e48}\u{e20} \u{301}]{0,40}") {
             for word in words(&text) {

@@ -47,6 +47,43 @@ async fn erased_words_leave_nothing_behind() {
 }
 
 #[tokio::test]
+async fn many_words_are_kept_in_parts() {
+    let disk = disk(&[]);
+    let store = Probe::<64>::open(&disk);
+    let (user, id) = begin(&store).await;
+    let long: String = (10..90).map(|n| format!("word{n} ")).collect();
+    let message = commit(&store, post(user, id, &long)).await.unwrap().first;
+    let parts = || {
+        let range = codec::words_of(id, message);
+        let disk = disk.lock().unwrap();
+        let pairs = disk.data.scan(&range.start..&range.end, false, usize::MAX);
+        pairs.unwrap().len()
+    };
+    let hits = async |text: &str| find(&store, user, text).await.unwrap().messages.len();
+    index(&store).await;
+    // 8 bytes, and 80 words of 6 and a space.
+    assert_eq!(parts(), 568_usize.div_ceil(64));
+    assert_eq!(hits("word89 word10 word4").await, 1);
+    assert_eq!(hits("word89 word90").await, 0);
+    let edit = Change::Edit {
+        message,
+        revision: None,
+        content: "word10 alone".into(),
+    };
+    let target = Target::Conversation(id);
+    let edit = prepared(Actor::User(user), target, edit);
+    commit(&store, edit).await.unwrap();
+    index(&store).await;
+    assert_eq!(parts(), 1);
+    assert_eq!(hits("word10 alo").await, 1);
+    assert_eq!(hits("word89").await, 0);
+    let range = codec::words_beginning(id, "word");
+    let words = disk.lock().unwrap();
+    let words = words.data.scan(&range.start..&range.end, false, 99);
+    assert_eq!(words.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn another_versions_index_is_made_anew() {
     let disk = disk(&[]);
     let store = Plain::open(&disk);
