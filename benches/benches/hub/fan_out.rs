@@ -12,7 +12,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
 
 use crate::crowd::{Crowd, TEXT, commit};
-use crate::{Outcome, must, runtime};
+use crate::{Outcome, most, must, runtime};
 
 const CONNECTIONS: [usize; 5] = [1, 100, 1_000, 10_000, 100_000];
 
@@ -120,14 +120,12 @@ async fn broadcast(
 }
 
 pub(crate) fn fan_out(criterion: &mut Criterion) {
-    let most = std::env::var("CHAT_BENCH_CONNECTIONS").ok();
-    let most: usize = most.and_then(|most| most.parse().ok()).unwrap_or(100_000);
     let mut group = criterion.benchmark_group("fan-out");
     group
         .sample_size(10)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
-    for connections in CONNECTIONS.into_iter().filter(|count| *count <= most) {
+    for connections in CONNECTIONS.into_iter().filter(|count| *count <= most()) {
         group.throughput(Throughput::Elements(connections as u64));
 
         let event = Arc::new(Bytes::from_static(TEXT.as_bytes()));

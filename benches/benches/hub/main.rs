@@ -1,4 +1,5 @@
-//! The chat in process, without sockets: one event to many connections, connections that come back, and many that come at once.
+//! The chat in process, without sockets: one event to many connections, a small conversation beside a large one, connections
+//! that come back, and many that come at once.
 //!
 //! `CHAT_BENCH_CONNECTIONS` says up to how many connections (100,000). All of it runs on one thread, and a delivery counts when
 //! the last receiver's task has it.
@@ -10,6 +11,7 @@
 
 mod crowd;
 mod fan_out;
+mod neighbour;
 mod resume;
 
 use criterion::{criterion_group, criterion_main};
@@ -31,5 +33,17 @@ fn runtime() -> tokio::runtime::Runtime {
     must(made.map_err(Into::into))
 }
 
-criterion_group!(hub, fan_out::fan_out, resume::resume, resume::storm);
+/// Connections that are measured at most.
+fn most() -> usize {
+    let most = std::env::var("CHAT_BENCH_CONNECTIONS").ok();
+    most.and_then(|most| most.parse().ok()).unwrap_or(100_000)
+}
+
+criterion_group!(
+    hub,
+    fan_out::fan_out,
+    neighbour::neighbour,
+    resume::resume,
+    resume::storm
+);
 criterion_main!(hub);

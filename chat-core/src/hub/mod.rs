@@ -9,6 +9,7 @@ mod delivery;
 mod device;
 mod gate;
 mod outlet;
+mod pass;
 mod presence;
 mod receipts;
 mod recent;

@@ -405,9 +405,10 @@ impl Shard {
             read: receipt.read,
             delivered: receipt.delivered,
         });
+        let limits = Arc::clone(&self.hub.limits);
         self.each_present(log, |other, device| {
             if other.id != user {
-                device.receipt(&receipt, &self.hub.limits);
+                device.receipt(&receipt, &limits);
             }
         })
         .await;

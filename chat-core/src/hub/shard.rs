@@ -2,29 +2,24 @@
 //!
 //! A log has one owner, so ordering, membership and fan-out of one log are one sequence without locks between them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::device::{Device, lock};
+use super::device::Device;
 use super::gate::Hole;
 use super::receipts::Told;
 use super::signal::Signalled;
 use super::subscribe::{Subscribe, Subscriber};
 use super::users::OnlineUser;
-use super::{Delivery, Hub, Item, Receipt, Run, Standing};
-use crate::{EventKind, LogId, Seq, UserId};
+use super::{Delivery, Hub, Item, Receipt, Standing};
+use crate::{LogId, Seq, UserId};
 
-/// After so many devices a fan-out lets other tasks run.
-const BATCH: usize = 512;
-/// What sending costs, counted in devices that are only told that something is there.
-const SENDING: usize = 8;
-/// Devices that a fan-out sends to by itself, divided by the threads of the runtime: the rest are woken, so that a large
-/// room is served by all threads, and its shard is soon free for other logs.
-const SENT: usize = 8192;
-
-/// Commands that are looked at together: what follows one another in a log goes out together.
+/// After so many devices a fan-out lets other tasks run, and has done what smaller logs were asked. Few in the tests of
+/// this crate, so that their conversations are large.
+const BATCH: usize = if cfg!(test) { 2 } else { 512 };
+/// Commands that are received together: what follows one another in a log goes out together.
 const COMMANDS: usize = 64;
 
 /// What a shard is asked to do.
@@ -85,6 +80,27 @@ pub(crate) enum Command {
     Stop,
 }
 
+impl Command {
+    /// The log that is asked for something; none: it concerns all of them, and all that was asked before.
+    fn log(&self) -> Option<LogId> {
+        match self {
+            Self::Publish { log, .. }
+            | Self::Signal { log, .. }
+            | Self::Receipt { log, .. }
+            | Self::Opened { log, .. }
+            | Self::Marked { log, .. }
+            | Self::Hint { log, .. }
+            | Self::Fetch { log }
+            | Self::Subscribe(Subscribe { log, .. })
+            | Self::Unsubscribe { log, .. }
+            | Self::Clear { log, .. }
+            | Self::GoLive { log, .. }
+            | Self::Fetched { log, .. } => Some(*log),
+            Self::Sweep | Self::Flush(_) | Self::Stop => None,
+        }
+    }
+}
+
 /// The outcome of a write, for the device that submitted it.
 pub(crate) struct Answer {
     pub(crate) device: Arc<Device>,
@@ -116,59 +132,125 @@ impl OpenLog {
 pub(crate) struct Shard {
     pub(super) hub: Arc<Hub>,
     pub(super) commands: mpsc::UnboundedSender<Command>,
+    receive: mpsc::UnboundedReceiver<Command>,
+    /// What was received and is to be done, in this order.
+    queue: VecDeque<Command>,
     pub(super) logs: HashMap<LogId, OpenLog>,
+    /// What may be done while a log is visited is being done: a log visited by that is visited to its end.
+    is_visiting: bool,
 }
 
 impl Shard {
     pub(crate) async fn run(
         hub: Arc<Hub>,
         commands: mpsc::UnboundedSender<Command>,
-        mut receive: mpsc::UnboundedReceiver<Command>,
+        receive: mpsc::UnboundedReceiver<Command>,
     ) {
         let mut shard = Self {
             hub,
             commands,
+            receive,
+            queue: VecDeque::new(),
             logs: HashMap::new(),
+            is_visiting: false,
         };
         let mut received = Vec::with_capacity(COMMANDS);
-        while receive.recv_many(&mut received, COMMANDS).await > 0 {
-            let mut commands = received.drain(..).peekable();
-            while let Some(command) = commands.next() {
-                match command {
-                    Command::Publish {
-                        log,
-                        mut events,
-                        answer,
-                        mut room,
-                    } => {
-                        let last = |events: &[Arc<Delivery>]| {
-                            events.last().map_or(0, |delivery| delivery.event.seq)
-                        };
-                        let mut answers = Vec::with_capacity(1);
-                        answers.extend(answer.map(|answer| (last(&events), answer)));
-                        while let Some(Command::Publish {
-                            events: more,
-                            answer,
-                            room: other,
-                            ..
-                        }) = commands.next_if(|next| {
-                            matches!(next, Command::Publish { log: other, .. } if *other == log)
-                        }) {
-                            answers.extend(answer.map(|answer| (last(&more), answer)));
-                            events.extend(more);
-                            match (&mut room, other) {
-                                (Some(room), Some(other)) => room.merge(other),
-                                (room, other) => *room = room.take().or(other),
-                            }
-                        }
-                        shard.publish(log, &events, answers).await;
-                        drop(room);
-                    }
-                    Command::Stop => return,
-                    command => shard.obey(command).await,
+        loop {
+            if shard.queue.is_empty() && shard.receive.recv_many(&mut received, COMMANDS).await == 0
+            {
+                return;
+            }
+            shard.queue.extend(received.drain(..));
+            while let Some(command) = shard.queue.pop_front() {
+                if matches!(command, Command::Stop) {
+                    return;
+                }
+                shard.obey(command).await;
+            }
+        }
+    }
+
+    /// Consecutive events of a log are published together with what follows them in the queue.
+    async fn publish_all(
+        &mut self,
+        log: LogId,
+        mut events: Vec<Arc<Delivery>>,
+        answer: Option<Answer>,
+        mut room: Option<OwnedSemaphorePermit>,
+    ) {
+        let last =
+            |events: &[Arc<Delivery>]| events.last().map_or(0, |delivery| delivery.event.seq);
+        let mut answers = Vec::with_capacity(1);
+        answers.extend(answer.map(|answer| (last(&events), answer)));
+        while let Some(Command::Publish {
+            events: more,
+            answer,
+            room: other,
+            ..
+        }) = self.queue.pop_front_if(
+            |next| matches!(next, Command::Publish { log: other, .. } if *other == log),
+        ) {
+            answers.extend(answer.map(|answer| (last(&more), answer)));
+            events.extend(more);
+            match (&mut room, other) {
+                (Some(room), Some(other)) => room.merge(other),
+                (room, other) => *room = room.take().or(other),
+            }
+        }
+        self.publish(log, &events, answers).await;
+    }
+
+    /// Visits all subscribers of a log; each visit says what it cost, in devices that were told something. Every now and then
+    /// other tasks run, and what is asked of other logs is done: so a large conversation delays no small one.
+    pub(super) async fn visit(&mut self, log: LogId, mut visit: impl FnMut(&Subscriber) -> usize) {
+        let mut next = 0;
+        loop {
+            let Some(open) = self.logs.get(&log) else {
+                return;
+            };
+            let mut count = 0;
+            while let Some(subscriber) = open.subscribers.get(next)
+                && count < BATCH
+            {
+                next += 1;
+                count += visit(subscriber);
+            }
+            if next >= open.subscribers.len() {
+                return;
+            }
+            tokio::task::yield_now().await;
+            let is_asked = !self.queue.is_empty() || !self.receive.is_empty();
+            if is_asked && !std::mem::replace(&mut self.is_visiting, true) {
+                Box::pin(self.meanwhile(log)).await;
+                self.is_visiting = false;
+            }
+        }
+    }
+
+    /// Does what can be done while a log is being visited: whatever is asked of other logs that are not large themselves,
+    /// each in its order.
+    async fn meanwhile(&mut self, visited: LogId) {
+        while let Ok(command) = self.receive.try_recv() {
+            self.queue.push_back(command);
+        }
+        let mut later = VecDeque::new();
+        let mut waiting = HashSet::from([visited]);
+        while let Some(command) = self.queue.pop_front() {
+            let open = |log: &LogId| self.logs.get(log);
+            let is_large =
+                |log: &LogId| open(log).is_some_and(|open| open.subscribers.len() > BATCH);
+            match command
+                .log()
+                .filter(|log| !waiting.contains(log) && !is_large(log))
+            {
+                Some(_) => self.obey(command).await,
+                None => {
+                    waiting.extend(command.log());
+                    later.push_back(command);
                 }
             }
         }
+        self.queue = later;
     }
 
     async fn obey(&mut self, command: Command) {
@@ -211,117 +293,13 @@ impl Shard {
             Command::Flush(done) => {
                 let _ = done.send(());
             }
-            Command::Publish { .. } | Command::Stop => {}
-        }
-    }
-
-    /// Delivers what is next to all subscribers, all of it at once. Whoever joins by an event gets it as their first, whoever
-    /// it removes as their last: such an event comes alone.
-    pub(super) async fn pass(&mut self, log: LogId, run: &[Arc<Delivery>]) {
-        let Some(delivery) = run.last() else { return };
-        self.join(log, delivery);
-        let seq = delivery.event.seq;
-        let Some(open) = self.logs.get_mut(&log) else {
-            return;
-        };
-        open.last = seq;
-        if let (EventKind::Blocked { user, on }, LogId::User(by)) = (&delivery.event.kind, log) {
-            // Before it is told: who knows of it sees it hold.
-            self.hub.blocked(by, *user, *on);
-        }
-        let all = Run::new(run);
-        let mut may_send = SENT / self.hub.shards.len();
-        let mut count = 0;
-        for subscriber in &open.subscribers {
-            let old = run.partition_point(|delivery| delivery.event.seq <= subscriber.after);
-            let run = &run[old..];
-            if run.is_empty() {
-                continue;
-            }
-            let is_all = old == 0 && !run.iter().any(|delivery| subscriber.hides(delivery));
-            {
-                let devices = lock(&subscriber.user.devices);
-                for device in devices.iter() {
-                    if is_all && may_send > 0 && device.offer(&all) {
-                        may_send -= 1;
-                        count += SENDING;
-                        continue;
-                    }
-                    device.deliver(run, |delivery| subscriber.hides(delivery), &self.hub.limits);
-                    count += 1;
-                }
-            }
-            if count >= BATCH {
-                count = 0;
-                tokio::task::yield_now().await;
-            }
-        }
-        match (&delivery.event.kind, log) {
-            (EventKind::Left { user }, _) => {
-                open.settled = open.settled.max(open.last);
-                open.told.retain(|told| told.user != *user);
-                if let Some(user) = self.hub.users.get(*user) {
-                    if user.place(log).is_some() {
-                        user.leave(log, seq);
-                    }
-                    self.unsubscribe(log, &user);
-                    if let LogId::Conversation(id) = log
-                        && !self.logs.contains_key(&log)
-                    {
-                        // The log closed with its last reader here, who may be back already by an event that follows.
-                        self.look_up(user, id, seq);
-                    }
-                }
-            }
-            (EventKind::Added { conversation, seq }, LogId::User(user)) => {
-                self.added(user, *conversation, *seq)
-            }
-            (
-                EventKind::Hid {
-                    conversation,
-                    through,
-                },
-                LogId::User(user),
-            ) => {
-                let log = LogId::Conversation(*conversation);
-                self.hub.send(
-                    log,
-                    Command::Clear {
-                        log,
-                        user,
-                        through: *through,
-                    },
-                );
-            }
-            (EventKind::Removed { .. }, LogId::User(user)) => self.hub.check_watched(user),
-            (EventKind::LoginsRevoked { login, before }, LogId::User(user)) => {
-                self.hub.revoked(user, *login, *before);
-            }
-            _ => {}
-        }
-    }
-
-    /// Does something for the devices of all who may see the end of a log now.
-    pub(super) async fn each_present(&self, log: LogId, tell: impl Fn(&OnlineUser, &Device)) {
-        let Some(open) = self.logs.get(&log) else {
-            return;
-        };
-        let mut count = 0;
-        for subscriber in &open.subscribers {
-            if open.last < subscriber.after || !subscriber.ranges.contains(open.last + 1) {
-                continue;
-            }
-            {
-                let devices = lock(&subscriber.user.devices);
-                for device in devices.iter() {
-                    tell(&subscriber.user, device);
-                }
-                count += devices.len();
-            }
-            if count >= BATCH {
-                count = 0;
-                tokio::task::yield_now().await;
-            }
+            Command::Publish {
+                log,
+                events,
+                answer,
+                room,
+            } => self.publish_all(log, events, answer, room).await,
+            Command::Stop => {}
         }
     }
 
