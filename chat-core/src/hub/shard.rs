@@ -16,9 +16,9 @@ use super::users::OnlineUser;
 use super::{Delivery, Hub, Item, Receipt, Standing};
 use crate::{LogId, Seq, UserId};
 
-/// After so many devices a fan-out lets other tasks run, and has done what smaller logs were asked. Few in the tests of
-/// this crate, so that their conversations are large.
-const BATCH: usize = if cfg!(test) { 2 } else { 512 };
+/// After so many devices a fan-out lets other tasks run, and has done what smaller logs were asked. Few without
+/// optimisations, so that the tests' conversations are large.
+const BATCH: usize = if cfg!(debug_assertions) { 2 } else { 512 };
 /// Commands that are received together: what follows one another in a log goes out together.
 const COMMANDS: usize = 64;
 
