@@ -34,6 +34,8 @@ pub(crate) struct Sled {
     before: BTreeMap<Vec<u8>, Option<IVec>>,
     /// Whether it is being made: until the first batch is durable.
     new: bool,
+    /// Whether something beside it is perhaps not on disk.
+    distrusted: bool,
     // Last: fields are dropped in this order.
     lock: Lock,
 }
@@ -62,12 +64,18 @@ impl Sled {
             folder,
             before: BTreeMap::new(),
             new,
+            distrusted: false,
             lock,
         })
     }
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The next opening is not to believe what is on disk.
+    pub(crate) fn distrust(&mut self) {
+        self.distrusted = true;
     }
 
     fn db(&self) -> Result<&Db, Error> {
@@ -119,7 +127,7 @@ impl Sled {
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(db)));
         sound.map_err(failed)?;
         dropped.map_err(|_| Error::unavailable("sled could not write its last pages"))?;
-        if self.new || !self.before.is_empty() {
+        if self.new || self.distrusted || !self.before.is_empty() {
             return Err(Error::unavailable("a batch failed"));
         }
         self.file
@@ -130,8 +138,8 @@ impl Sled {
 }
 
 impl Engine for Sled {
-    /// Two orders of magnitude below what sled would keep in a file of its own; see the crate's docs.
-    const MAX_VALUE: usize = 4 << 10;
+    /// A page of up to 18 values must stay far below what sled would keep in a file of its own; see the crate's docs.
+    const MAX_VALUE: usize = 64 << 10;
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let value = match self.before.get(key) {
@@ -225,16 +233,18 @@ pub(crate) fn flush(db: &Db) -> sled::Result<()> {
     }
 }
 
-fn unsynced(error: io::Error) -> Error {
+pub(crate) fn unsynced(error: io::Error) -> Error {
     failed(sled::Error::Io(error))
+}
+
+pub(crate) fn damaged() -> Error {
+    Error::internal("the database is damaged: restore it from a backup")
 }
 
 /// sled's own errors name files and places in them, never keys or values: they may be logged.
 fn failed(error: sled::Error) -> Error {
     match &error {
-        sled::Error::Corruption { .. } => {
-            Error::internal("the database is damaged: restore it from a backup")
-        }
+        sled::Error::Corruption { .. } => damaged(),
         sled::Error::Io(e) if e.kind() == io::ErrorKind::StorageFull => {
             Error::unavailable("the disk is full: free some space, then open the store again")
         }

@@ -55,6 +55,19 @@ pub enum OpenError {
         /// The latest number known here.
         known: u32,
     },
+    /// An older version of this program wrote it, in a layout that this one does not read.
+    #[error(
+        "{}: an older version wrote it (layout {found}, known here only {known}); copy it into another store with that version",
+        folder.display()
+    )]
+    Older {
+        /// The store's folder.
+        folder: PathBuf,
+        /// The layout's number there.
+        found: u32,
+        /// The only number known here.
+        known: u32,
+    },
     /// The folder holds something else. Nothing in it was touched.
     #[error(
         "{}: it holds `{entry}` but no store; name an empty folder, or one that is not there yet",

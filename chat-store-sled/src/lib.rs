@@ -64,20 +64,23 @@
 //! # }
 //! ```
 
+mod blocks;
 mod engine;
 mod error;
+mod journal;
+mod journaled;
 mod open;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chat_core::kv::KvStore;
-use chat_core::{ErrorKind, Store};
+use chat_core::{Error, ErrorKind, Store};
 
-use engine::Sled;
 pub use error::OpenError;
+use journaled::Journaled;
 
 /// A store in one folder. See the [crate's docs](crate) for what it guarantees.
 ///
@@ -85,7 +88,7 @@ pub use error::OpenError;
 /// folder again in the same process, [`close`](Store::close) the store first: dropping it does not wait for what is under
 /// way.
 #[derive(Debug)]
-pub struct SledStore(KvStore<Sled>);
+pub struct SledStore(KvStore<Journaled>);
 
 impl SledStore {
     /// Opens the store in a folder, and makes it when there is none or an empty one. Blocks while it does: longer the more
@@ -95,16 +98,18 @@ impl SledStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let engine = Sled::open(path.as_ref())?;
+        let engine = Journaled::open(path.as_ref())?;
         let folder = engine.folder().to_owned();
-        let store = KvStore::open(engine).map_err(|error| {
-            let source = Box::new(error.clone());
-            match error.kind() {
-                ErrorKind::Invalid | ErrorKind::Internal => OpenError::Damaged { folder, source },
-                _ => OpenError::Other { folder, source },
-            }
-        })?;
+        let store = KvStore::open(engine).map_err(|error| unopened(folder, error))?;
         Ok(Self(store))
+    }
+}
+
+fn unopened(folder: PathBuf, error: Error) -> OpenError {
+    let source = Box::new(error.clone());
+    match error.kind() {
+        ErrorKind::Invalid | ErrorKind::Internal => OpenError::Damaged { folder, source },
+        _ => OpenError::Other { folder, source },
     }
 }
 

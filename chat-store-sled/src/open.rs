@@ -11,14 +11,16 @@ use sled::Db;
 
 use crate::OpenError;
 use crate::engine::flush;
+use crate::journal;
 
 /// Says that the folder is a store's, which layout it has and whether it was closed well, and is locked while a store has it
 /// open. Empty until the store was made.
 const MARK: &str = "chat-store";
 /// What stands there before the layout's number.
 const NAME: &str = "chat-store-sled ";
-/// The layout: sled 0.34's files, one tree, [`SEGMENT`].
-const LAYOUT: u32 = 1;
+/// The layout: sled 0.34's files, one tree of blocks, [`SEGMENT`], and the journal's files. Layout 1 had neither blocks nor a
+/// journal.
+const LAYOUT: u32 = 2;
 /// What stands after it when all that can be read is on disk …
 const CLOSED: &str = "closed\n";
 /// … and while a store has it open, or if one that had it ended otherwise. Both have one length: written over each other.
@@ -139,7 +141,7 @@ fn make(path: &Path) -> io::Result<()> {
 }
 
 /// Makes the names in a folder durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
@@ -157,7 +159,7 @@ fn foreign(folder: &Path) -> io::Result<Option<String>> {
 }
 
 /// A file that only this program's user may read, made if there is none. sled then takes it as it is.
-fn private(path: &Path) -> io::Result<File> {
+pub(crate) fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -209,7 +211,12 @@ fn recognise(lock: &Lock, folder: &Path) -> Result<State, OpenError> {
             found,
             known: LAYOUT,
         }),
-        _ => Err(damaged(format!("`{MARK}` cannot be read").into())),
+        Some(found) => Err(OpenError::Older {
+            folder: folder.to_owned(),
+            found,
+            known: LAYOUT,
+        }),
+        None => Err(damaged(format!("`{MARK}` cannot be read").into())),
     }
 }
 
@@ -243,6 +250,9 @@ fn settle(folder: &Path, file: &File, state: &State, lock: &Lock) -> io::Result<
         renew(&conf)?;
         for snapshot in snapshots.iter().filter(|snapshot| !is_half(snapshot)) {
             renew(&private(snapshot)?)?;
+        }
+        for (_, journal) in journal::files(folder)? {
+            renew(&private(&journal)?)?;
         }
     }
     file.sync_all()?;

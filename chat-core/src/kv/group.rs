@@ -61,6 +61,10 @@ pub(super) fn decide<E: Engine>(
             position += 1;
             batch.insert(Place::Feed(position).encode(), Some(codec::row(&key)));
         }
+        if is_new {
+            // Nothing stands there: no need to look.
+            before.entry(key.clone()).or_insert(None);
+        }
         let parts = encode(engine, &before, &key, row.as_ref(), &mut batch)?;
         cache.put(&key, row.as_ref().filter(|_| parts == 0));
     }
