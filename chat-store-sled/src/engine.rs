@@ -28,7 +28,7 @@ pub(crate) struct Sled {
     /// `None` only while it is dropped.
     db: Option<Db>,
     /// The file into which sled writes everything, opened before sled wrote to it: so this one is told of all its errors.
-    pub(crate) file: File,
+    pub(crate) file: Arc<File>,
     folder: PathBuf,
     /// The batch that is being applied, or the one that failed: what stood under its keys before. Reads see this instead.
     before: BTreeMap<Vec<u8>, Option<IVec>>,
@@ -60,7 +60,7 @@ impl Sled {
         } = crate::open::open(folder)?;
         Ok(Self {
             db: Some(db),
-            file,
+            file: Arc::new(file),
             folder,
             before: BTreeMap::new(),
             new,
@@ -71,6 +71,11 @@ impl Sled {
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Whether nothing was ever committed to it.
+    pub(crate) fn is_new(&self) -> bool {
+        self.new
     }
 
     /// The next opening is not to believe what is on disk.
@@ -90,31 +95,31 @@ impl Sled {
         self.db()?.flush().map_err(failed)
     }
 
-    /// Applies a batch as a whole, and returns when it is on disk.
-    fn write(&self, batch: Batch) -> Result<(), Error> {
-        let db = self.db()?;
-        let mut changes = sled::Batch::default();
-        for (key, value) in batch {
-            match value {
-                Some(value) => changes.insert(key, value),
-                None => changes.remove(key),
-            }
+    /// Begins to apply a batch. Reads do not see it before [`end`](Sled::end).
+    pub(crate) fn begin(&mut self, batch: Batch) -> Result<Writing, Error> {
+        if !self.before.is_empty() {
+            return Err(Error::unavailable("a batch failed: open the store again"));
         }
-        // sled splits a page that has become too full, or merges one, when it next comes by, be it to read. Let it do that
-        // within the batch, which it begins to write as soon as that is whole: the second time nothing is changed, only
-        // visited. So reads write nothing, and they go on should that write fail.
-        let tree: &sled::Tree = db;
-        let twice = (tree, tree).transaction(|(first, second)| {
-            first.apply_batch(&changes)?;
-            second.apply_batch(&changes)?;
-            Ok(())
-        });
-        twice.map_err(|error| match error {
-            TransactionError::Storage(error) => failed(error),
-            TransactionError::Abort(never) => never,
-        })?;
-        flush(db).map_err(failed)?;
-        self.file.sync_data().map_err(unsynced)
+        let db = self.db()?.clone();
+        let mut before = BTreeMap::new();
+        for key in batch.keys() {
+            before.insert(key.clone(), db.get(key).map_err(failed)?);
+        }
+        // It stays when anything fails, a panic included: sled goes on showing what it did not write.
+        self.before = before;
+        let file = Arc::clone(&self.file);
+        Ok(Writing { db, file, batch })
+    }
+
+    /// Shows a batch that is on disk now, if it is.
+    pub(crate) fn end(&mut self, written: Result<(), Error>) -> Result<(), Error> {
+        written?;
+        self.before.clear();
+        if self.new {
+            finish(&self.lock, &self.folder).map_err(unsynced)?;
+            self.new = false;
+        }
+        Ok(())
     }
 
     /// Lets go of sled, and whether all that can be read is on disk then.
@@ -180,22 +185,43 @@ impl Engine for Sled {
     }
 
     fn apply(&mut self, batch: Batch) -> Result<(), Error> {
-        if !self.before.is_empty() {
-            return Err(Error::unavailable("a batch failed: open the store again"));
+        let writing = self.begin(batch)?;
+        self.end(writing.run())
+    }
+}
+
+/// A batch on its way to the disk.
+pub(crate) struct Writing {
+    db: Db,
+    file: Arc<File>,
+    batch: Batch,
+}
+
+impl Writing {
+    /// Applies the batch as a whole, and returns when it is on disk.
+    pub(crate) fn run(self) -> Result<(), Error> {
+        let mut changes = sled::Batch::default();
+        for (key, value) in self.batch {
+            match value {
+                Some(value) => changes.insert(key, value),
+                None => changes.remove(key),
+            }
         }
-        let mut before = BTreeMap::new();
-        for key in batch.keys() {
-            before.insert(key.clone(), self.db()?.get(key).map_err(failed)?);
-        }
-        // It stays when anything fails, a panic included: sled goes on showing what it did not write.
-        self.before = before;
-        self.write(batch)?;
-        self.before.clear();
-        if self.new {
-            finish(&self.lock, &self.folder).map_err(unsynced)?;
-            self.new = false;
-        }
-        Ok(())
+        // sled splits a page that has become too full, or merges one, when it next comes by, be it to read. Let it do that
+        // within the batch, which it begins to write as soon as that is whole: the second time nothing is changed, only
+        // visited. So reads write nothing, and they go on should that write fail.
+        let tree: &sled::Tree = &self.db;
+        let twice = (tree, tree).transaction(|(first, second)| {
+            first.apply_batch(&changes)?;
+            second.apply_batch(&changes)?;
+            Ok(())
+        });
+        twice.map_err(|error| match error {
+            TransactionError::Storage(error) => failed(error),
+            TransactionError::Abort(never) => never,
+        })?;
+        flush(&self.db).map_err(failed)?;
+        self.file.sync_data().map_err(unsynced)
     }
 }
 

@@ -1,8 +1,9 @@
 //! The engine of the store: groups are appended to a journal, and come into sled later, many at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
 use std::path::Path;
+use std::thread::{self, JoinHandle};
 
 use chat_core::Error;
 use chat_core::kv::{Batch, Engine, Pairs};
@@ -30,6 +31,8 @@ const PACE: usize = 2;
 const AT_ONCE: usize = 32;
 /// Where the number of the first file of the journal that is still needed stands in sled.
 const FIRST: &[u8] = &[0];
+/// Bytes due from which on a group waits for what is on its way into sled.
+const BEHIND: usize = 8 * STEP;
 
 /// sled behind a journal.
 ///
@@ -55,6 +58,17 @@ struct Merging {
     from: Vec<u8>,
     /// Bytes to go into sled by now.
     due: usize,
+    step: Option<Step>,
+}
+
+/// What is on its way into sled: the keys from [`Merging::from`] on.
+#[derive(Debug)]
+struct Step {
+    thread: JoinHandle<Result<(), Error>>,
+    /// The first key behind; `None` when there is none.
+    to: Option<Vec<u8>>,
+    /// Keys that were changed meanwhile.
+    again: BTreeSet<Vec<u8>>,
 }
 
 impl Journaled {
@@ -85,8 +99,11 @@ impl Journaled {
     ) -> Result<Journal, Error> {
         let folder = sled.folder().to_owned();
         if let Some(first) = sled.get(FIRST)? {
-            let first = first.try_into().map_err(|_| damaged())?;
-            return Journal::open(&folder, u64::from_be_bytes(first), take);
+            let number = first.clone().try_into().map_err(|_| damaged())?;
+            if sled.is_new() {
+                sled.apply(Batch::from([(FIRST.to_vec(), Some(first))]))?;
+            }
+            return Journal::open(&folder, u64::from_be_bytes(number), take);
         }
         journal::forget(&folder, u64::MAX).map_err(unsynced)?;
         let journal = Journal::create(&folder, 1).map_err(unsynced)?;
@@ -98,7 +115,7 @@ impl Journaled {
         self.sled.folder()
     }
 
-    /// Brings a part into sled, while so many bytes come into the journal.
+    /// Brings a part into sled, beside what is done here, while so many bytes come into the journal.
     fn merge(&mut self, bytes: usize) -> Result<(), Error> {
         if self.merging.is_none() {
             if self.journal.length < LIMIT {
@@ -108,13 +125,25 @@ impl Journaled {
         }
         let merging = self.merging.get_or_insert_default();
         merging.due += PACE * bytes;
-        if merging.due < STEP {
-            return Ok(());
+        match &merging.step {
+            Some(step) if step.thread.is_finished() || merging.due >= BEHIND => self.end()?,
+            Some(_) => return Ok(()),
+            None => {}
         }
+        match &mut self.merging {
+            Some(merging) if merging.due >= STEP => self.begin(),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), Error> {
+        let Some(merging) = &mut self.merging else {
+            return Ok(());
+        };
         let mut changes = Vec::new();
         let mut size = 0;
         let mut rest = self.recent.range(merging.from.clone()..);
-        let next = loop {
+        let to = loop {
             let Some((key, value)) = rest.next() else {
                 break None;
             };
@@ -126,18 +155,41 @@ impl Journaled {
             changes.push(change);
         };
         let mut batch = blocks::merge(&self.sled, &changes)?;
-        if next.is_none() {
+        if to.is_none() {
             batch.append(&mut first(&self.journal));
         }
-        self.sled.apply(batch)?;
-        let from = Bound::Included(std::mem::take(&mut merging.from));
-        let to = next.clone().map_or(Bound::Unbounded, Bound::Excluded);
-        self.recent
-            .extract_if((from, to), |_, _| true)
-            .for_each(drop);
-        self.merging = next.map(|from| Merging { from, due: 0 });
-        if self.merging.is_none() {
-            journal::forget(self.sled.folder(), self.journal.number).map_err(unsynced)?;
+        let writing = self.sled.begin(batch)?;
+        let thread = thread::Builder::new().name("chat-store-sled".into());
+        let thread = thread.spawn(|| writing.run()).map_err(unsynced)?;
+        merging.due = 0;
+        merging.step = Some(Step {
+            thread,
+            to,
+            again: BTreeSet::new(),
+        });
+        Ok(())
+    }
+
+    /// Waits until what is on its way into sled is there.
+    fn end(&mut self) -> Result<(), Error> {
+        let Some(merging) = &mut self.merging else {
+            return Ok(());
+        };
+        let Some(Step { thread, to, again }) = merging.step.take() else {
+            return Ok(());
+        };
+        let written = thread.join();
+        self.sled
+            .end(written.unwrap_or_else(|_| Err(Error::internal("sled broke off"))))?;
+        let keys = keys(&merging.from, to.as_ref());
+        let done = self.recent.extract_if(keys, |key, _| !again.contains(key));
+        done.for_each(drop);
+        match to {
+            Some(to) => merging.from = to,
+            None => {
+                self.merging = None;
+                journal::forget(self.sled.folder(), self.journal.number).map_err(unsynced)?;
+            }
         }
         Ok(())
     }
@@ -149,9 +201,20 @@ impl Journaled {
         }
         self.merge(record.len())?;
         self.journal.append(&record).map_err(unsynced)?;
+        if let Some(merging) = &mut self.merging
+            && let Some(step) = &mut merging.step
+        {
+            let changed = batch.range(keys(&merging.from, step.to.as_ref()));
+            step.again.extend(changed.map(|(key, _)| key.clone()));
+        }
         self.recent.extend(batch);
         Ok(())
     }
+}
+
+fn keys(from: &[u8], to: Option<&Vec<u8>>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let to = to.cloned().map_or(Bound::Unbounded, Bound::Excluded);
+    (Bound::Included(from.to_vec()), to)
 }
 
 /// That the journal begins with this file.
@@ -219,7 +282,7 @@ impl Engine for Journaled {
 
 impl Drop for Journaled {
     fn drop(&mut self) {
-        if self.failed {
+        if self.failed || self.end().is_err() {
             self.sled.distrust();
         }
     }

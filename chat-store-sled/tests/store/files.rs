@@ -35,6 +35,7 @@ fn all_files_are_for_their_owner_only() {
         ("chat-store", 0o600),
         ("conf", 0o600),
         ("db", 0o600),
+        ("journal.0000000000000001", 0o600),
     ];
     assert_eq!(found, expected.map(|(name, mode)| (name.to_owned(), mode)));
 }
@@ -72,7 +73,7 @@ async fn half_written_files_are_no_hindrance() {
         .await
         .unwrap();
     let mark = fs::read_to_string(path.join("chat-store")).unwrap();
-    assert_eq!(mark, "chat-store-sled 1\nopened\n");
+    assert_eq!(mark, "chat-store-sled 2\nopened\n");
 }
 
 /// The longest keys and values there can be, many of them: sled never keeps one in a file of its own, which it would not sync.

@@ -46,7 +46,7 @@ fn a_newer_layout_and_one_that_cannot_be_read() {
     drop(SledStore::open(&path).unwrap());
     fs::write(path.join("chat-store"), "chat-store-sled 99\n").unwrap();
     match fails(&path) {
-        OpenError::Newer { found, known, .. } => assert_eq!((found, known), (99, 1)),
+        OpenError::Newer { found, known, .. } => assert_eq!((found, known), (99, 2)),
         other => panic!("{other:?}"),
     }
     fs::write(path.join("chat-store"), [0xff; 1000]).unwrap();
