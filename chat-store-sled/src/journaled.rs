@@ -14,7 +14,7 @@ use crate::engine::{Sled, damaged, unsynced};
 use crate::journal::{self, Journal};
 
 /// Bytes of a file of the journal from which on what is in it is brought into sled. Few in tests, which write little.
-const LIMIT: u64 = if cfg!(debug_assertions) {
+pub(crate) const LIMIT: u64 = if cfg!(debug_assertions) {
     16 << 10
 } else {
     4 << 20
@@ -44,11 +44,11 @@ pub(crate) struct Journaled {
     /// What is not in sled yet.
     recent: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     merging: Option<Merging>,
-    journal: Journal,
+    pub(crate) journal: Journal,
     /// A batch broke off: what is on disk is unknown.
     failed: bool,
     // Last: it lets go of the lock.
-    sled: Sled,
+    pub(crate) sled: Sled,
 }
 
 /// How far it has come.
