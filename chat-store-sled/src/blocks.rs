@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use chat_core::Error;
 use chat_core::kv::{Batch, Engine as _, Pairs};
+use sled::IVec;
 
 use crate::engine::{Sled, damaged};
 
@@ -91,16 +92,15 @@ pub(crate) fn above(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
-/// The block, with its name, in which a key stands if it stands anywhere.
-fn around(sled: &Sled, key: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
-    let found = sled.scan(&[TAG]..&above(&name(key)), true, 1)?;
-    Ok(found.into_iter().next())
+/// The block in which a key stands if it stands anywhere, with its name. There is none before the first.
+fn around(sled: &Sled, key: &[u8]) -> Result<(IVec, IVec), Error> {
+    let found = sled.last_to(&name(key))?;
+    let block = found.filter(|(name, _)| name.first() == Some(&TAG));
+    Ok(block.unwrap_or_else(|| (IVec::from(&[TAG]), IVec::default())))
 }
 
 pub(crate) fn get(sled: &Sled, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-    let Some((_, block)) = around(sled, key)? else {
-        return Ok(None);
-    };
+    let (_, block) = around(sled, key)?;
     for pair in pairs(&block) {
         let (at, value) = pair?;
         if at >= key {
@@ -118,8 +118,8 @@ pub(crate) fn scan(
     limit: usize,
 ) -> Result<Pairs, Error> {
     let mut found = Pairs::new();
-    let first = around(sled, range.start)?.map_or_else(|| vec![TAG], |(name, _)| name);
-    let mut names = first..name(range.end);
+    let (first, _) = around(sled, range.start)?;
+    let mut names = first.to_vec()..name(range.end);
     while names.start < names.end {
         let blocks = sled.scan(&names.start[..]..&names.end, backward, AT_ONCE)?;
         let Some((last, _)) = blocks.last() else {
@@ -156,13 +156,13 @@ pub(crate) fn scan(
 pub(crate) fn merge(sled: &Sled, mut changes: &[Change<'_>]) -> Result<Batch, Error> {
     let mut batch = Batch::new();
     while let Some((key, _)) = changes.first() {
-        let (name, block) = around(sled, key)?.unwrap_or_else(|| (vec![TAG], Vec::new()));
+        let (name, block) = around(sled, key)?;
         let next = sled.scan(&above(&name)..&[TAG + 1], false, 1)?;
         let count = next.first().map_or(changes.len(), |(next, _)| {
             changes.partition_point(|(key, _)| *key < &next[1..])
         });
         let (inside, behind) = changes.split_at(count);
-        change(name, &block, inside, &mut batch)?;
+        change(name.to_vec(), &block, inside, &mut batch)?;
         changes = behind;
     }
     Ok(batch)

@@ -95,6 +95,27 @@ impl Sled {
         self.db()?.flush().map_err(failed)
     }
 
+    /// The last key up to this one, with its value, not copied.
+    pub(crate) fn last_to(&self, key: &[u8]) -> Result<Option<(IVec, IVec)>, Error> {
+        let mut pairs = self.db()?.range(..=key).rev();
+        let found = pairs.find(|pair| self.is_unchanged(pair));
+        let before = self
+            .before
+            .range::<[u8], _>((Bound::Unbounded, Bound::Included(key)));
+        let mut before = before
+            .rev()
+            .filter_map(|(key, value)| Some((IVec::from(&key[..]), value.clone()?)));
+        Ok(found.transpose().map_err(failed)?.max(before.next()))
+    }
+
+    /// Whether no batch that is not readable changes it.
+    fn is_unchanged(&self, pair: &sled::Result<(IVec, IVec)>) -> bool {
+        match pair {
+            Ok((key, _)) => self.before.is_empty() || !self.before.contains_key(&key[..]),
+            Err(_) => true,
+        }
+    }
+
     /// Begins to apply a batch. Reads do not see it before [`end`](Sled::end).
     pub(crate) fn begin(&mut self, batch: Batch) -> Result<Writing, Error> {
         if !self.before.is_empty() {
@@ -155,11 +176,8 @@ impl Engine for Sled {
     }
 
     fn scan(&self, range: Range<&[u8]>, backward: bool, limit: usize) -> Result<Pairs, Error> {
-        let unchanged = |pair: &sled::Result<(IVec, IVec)>| match pair {
-            Ok((key, _)) => self.before.is_empty() || !self.before.contains_key(&key[..]),
-            Err(_) => true,
-        };
-        let pairs = self.db()?.range(range.clone()).filter(unchanged);
+        let pairs = self.db()?.range(range.clone());
+        let pairs = pairs.filter(|pair| self.is_unchanged(pair));
         let owned = |pair: sled::Result<(IVec, IVec)>| {
             pair.map(|(key, value)| (key.to_vec(), value.to_vec()))
         };

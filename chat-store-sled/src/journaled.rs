@@ -17,13 +17,13 @@ use crate::journal::{self, Journal};
 pub(crate) const LIMIT: u64 = if cfg!(debug_assertions) {
     16 << 10
 } else {
-    4 << 20
+    8 << 20
 };
 /// Bytes that come into sled at once, at least.
 const STEP: usize = if cfg!(debug_assertions) {
     2 << 10
 } else {
-    256 << 10
+    512 << 10
 };
 /// Bytes that come into sled for each that comes into the journal meanwhile. More than one: so there is an end to it.
 const PACE: usize = 2;
