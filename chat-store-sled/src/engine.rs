@@ -23,7 +23,7 @@ use crate::open::{Lock, Opened, finish};
 /// How often a wait for sled is broken off to see whether sled has failed.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// An opened database.
+/// An opened database. Reads may go on while a batch is written: they see what was there before.
 pub(crate) struct Sled {
     /// `None` only while it is dropped.
     db: Option<Db>,
@@ -216,7 +216,7 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    /// Applies the batch as a whole, and returns when it is on disk.
+    /// Applies the batch as a whole, and returns when it is on disk. While pages change, sled keeps readers out itself.
     pub(crate) fn run(self) -> Result<(), Error> {
         let mut changes = sled::Batch::default();
         for (key, value) in self.batch {

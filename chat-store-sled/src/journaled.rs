@@ -14,25 +14,21 @@ use crate::engine::{Sled, damaged, unsynced};
 use crate::journal::{self, Journal};
 
 /// Bytes of a file of the journal from which on what is in it is brought into sled. Few in tests, which write little.
-pub(crate) const LIMIT: u64 = if cfg!(debug_assertions) {
+pub(crate) const LIMIT: usize = if cfg!(debug_assertions) {
     16 << 10
 } else {
     8 << 20
 };
 /// Bytes that come into sled at once, at least.
-const STEP: usize = if cfg!(debug_assertions) {
-    2 << 10
-} else {
-    512 << 10
-};
+const STEP: usize = LIMIT / 16;
 /// Bytes that come into sled for each that comes into the journal meanwhile. More than one: so there is an end to it.
 const PACE: usize = 2;
 /// Pairs that a scan reads from sled at once, at least.
 const AT_ONCE: usize = 32;
-/// Where the number of the first file of the journal that is still needed stands in sled.
-const FIRST: &[u8] = &[0];
 /// Bytes due from which on a group waits for what is on its way into sled.
 const BEHIND: usize = 8 * STEP;
+/// Where the number of the first file of the journal that is still needed stands in sled.
+const FIRST: &[u8] = &[0];
 
 /// sled behind a journal.
 ///
@@ -83,32 +79,49 @@ impl Journaled {
             }
             Ok(())
         });
-        let journal = opened.map_err(|error| crate::unopened(folder, error))?;
-        Ok(Self {
+        let unopened = |error| crate::unopened(folder.clone(), error);
+        let (first, journal) = opened.map_err(unopened)?;
+        let mut opened = Self {
             recent,
             merging: None,
             journal,
             failed: false,
             sled,
-        })
+        };
+        if first < opened.journal.number {
+            opened.finish().map_err(unopened)?;
+        }
+        Ok(opened)
     }
 
+    /// Brings all into sled that was on its way there: or the journal would grow with each store that ends meanwhile.
+    fn finish(&mut self) -> Result<(), Error> {
+        self.merging = Some(Merging {
+            due: usize::MAX,
+            ..Merging::default()
+        });
+        self.begin()?;
+        self.end()
+    }
+
+    /// The journal, and the number of its first file.
     fn journal(
         sled: &mut Sled,
         take: impl FnMut(blocks::Changes<'_>) -> Result<(), Error>,
-    ) -> Result<Journal, Error> {
+    ) -> Result<(u64, Journal), Error> {
         let folder = sled.folder().to_owned();
         if let Some(first) = sled.get(FIRST)? {
             let number = first.clone().try_into().map_err(|_| damaged())?;
+            let number = u64::from_be_bytes(number);
             if sled.is_new() {
                 sled.apply(Batch::from([(FIRST.to_vec(), Some(first))]))?;
             }
-            return Journal::open(&folder, u64::from_be_bytes(number), take);
+            return Ok((number, Journal::open(&folder, number, take)?));
         }
         journal::forget(&folder, u64::MAX).map_err(unsynced)?;
         let journal = Journal::create(&folder, 1).map_err(unsynced)?;
         sled.apply(first(&journal))?;
-        Ok(journal)
+        Ok((journal.number, journal))
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -118,7 +131,7 @@ impl Journaled {
     /// Brings a part into sled, beside what is done here, while so many bytes come into the journal.
     fn merge(&mut self, bytes: usize) -> Result<(), Error> {
         if self.merging.is_none() {
-            if self.journal.length < LIMIT {
+            if self.journal.length < LIMIT as u64 {
                 return Ok(());
             }
             self.journal = self.journal.next().map_err(unsynced)?;
@@ -282,7 +295,9 @@ impl Engine for Journaled {
 
 impl Drop for Journaled {
     fn drop(&mut self) {
-        if self.failed || self.end().is_err() {
+        // Also when it failed: sled is not to be let go of while it is written to.
+        let ended = self.end();
+        if self.failed || ended.is_err() {
             self.sled.distrust();
         }
     }
