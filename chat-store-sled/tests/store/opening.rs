@@ -40,13 +40,18 @@ fn a_folder_of_something_else_is_left_alone() {
 }
 
 #[test]
-fn a_newer_layout_and_one_that_cannot_be_read() {
+fn a_newer_or_older_layout_and_one_that_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat");
     drop(SledStore::open(&path).unwrap());
     fs::write(path.join("chat-store"), "chat-store-sled 99\n").unwrap();
     match fails(&path) {
         OpenError::Newer { found, known, .. } => assert_eq!((found, known), (99, 2)),
+        other => panic!("{other:?}"),
+    }
+    fs::write(path.join("chat-store"), "chat-store-sled 1\nclosed\n").unwrap();
+    match fails(&path) {
+        OpenError::Older { found, known, .. } => assert_eq!((found, known), (1, 2)),
         other => panic!("{other:?}"),
     }
     fs::write(path.join("chat-store"), [0xff; 1000]).unwrap();
