@@ -34,10 +34,11 @@
 //!   opening (`read_snapshot` takes `*.generating` for the latest), so those are removed first.
 //! - `conf` is written once and never synced; that is done here, as for the names of all files.
 //!
-//! So what is readable is on disk. What a store left that was not closed well, because a commit failed or the process was killed, is not: after a sync that failed, the system shows pages that are
-//! on no disk, and that no later sync will write. So the next opening reads all files and writes them in place once more, and
-//! syncs them, before any of it is used. That takes as long as reading and writing `db` takes, in parts of 1 MiB. Closing
-//! syncs once more and says so in the file `chat-store`; after that, opening writes only what sled's own opening does.
+//! So what is readable is on disk. What a store left that was not closed well, because a commit failed or the process was
+//! killed, is not: after a sync that failed, the system shows pages that are on no disk, and that no later sync will write. So
+//! the next opening reads all files and writes them in place once more, and syncs them, before any of it is used. That takes as
+//! long as reading and writing `db` takes, in parts of 1 MiB. Closing syncs once more and says so in the file `chat-store`;
+//! after that, opening writes only what sled's own opening does.
 //!
 //! # When something fails
 //! What does not get into the journal is not readable. Of what does not get into sled, reads see what is in memory, and
