@@ -65,7 +65,8 @@ pub(crate) fn loads() -> Result<(), String> {
     page::write("README.md", "loads: cargo xtask bench", &picture)
 }
 
-/// Measures each store in a process of its own, then writes the table into the page.
+/// Measures each store in a process of its own, and writes the table into the page whenever one is done: a run that is cut
+/// short leaves what it has.
 ///
 /// # Errors
 /// A benchmark failed, or the page is not as expected.
@@ -73,10 +74,13 @@ pub(crate) fn stores() -> Result<(), String> {
     postgres::find_or_install()?;
     let where_ = conditions();
     println!("{where_}");
-    let criterion = target().join("criterion");
-    fs::create_dir_all(&criterion).map_err(|error| format!("{}: {error}", criterion.display()))?;
     let program = load_generator()?;
     let messages = std::env::var("CHAT_BENCH_MESSAGES").unwrap_or_else(|_| "200000".to_owned());
+    let criterion = target().join("criterion");
+    // Of an earlier run, on another day perhaps.
+    let _ = fs::remove_dir_all(&criterion);
+    fs::create_dir_all(&criterion).map_err(|error| format!("{}: {error}", criterion.display()))?;
+    let folder = criterion.to_string_lossy();
     let stores = ["memory", "sqlite", "sled", "postgres"];
     for (place, store) in stores.into_iter().enumerate() {
         println!("\n== {store} ({}/{})", place + 1, stores.len());
@@ -87,16 +91,16 @@ pub(crate) fn stores() -> Result<(), String> {
             .env("CHAT_BENCH_MESSAGES", &messages)
             .env("CHAT_BENCH_SIZES", &criterion);
         run::run(bench)?;
+        let asked = ["table", "--criterion", &folder, "--sizes", &folder];
+        let table = run::says(&program, &asked).ok_or("`chat-bench table` did not end well")?;
+        println!("\n{}", table.trim());
+        let text = format!(
+            "{where_} Pages out of {messages} messages.\n\n{}",
+            table.trim()
+        );
+        page::write(PAGE, "stores: cargo xtask bench stores", &text)?;
     }
-    let folder = criterion.to_string_lossy();
-    let asked = ["table", "--criterion", &folder, "--sizes", &folder];
-    let table = run::says(&program, &asked).ok_or("`chat-bench table` did not end well")?;
-    println!("\n{}", table.trim());
-    let text = format!(
-        "{where_} Pages out of {messages} messages.\n\n{}",
-        table.trim()
-    );
-    page::write(PAGE, "stores: cargo xtask bench stores", &text)
+    Ok(())
 }
 
 /// Measures the chat without sockets; criterion shows the figures and leaves its report under `target/criterion`.
