@@ -221,19 +221,26 @@ try {
   const [slow, bareSlow] = await typing(pages)
   row('key → paint, CPU 4 × slower, p95', '≤ 60 ms', ms(slow), slow <= 60, ms(bareSlow))
 
-  // The list of somebody logged in, on a slow phone, nothing cached.
+  // The list of somebody logged in, on a slow phone, nothing cached. The pages so far are on no phone: without them, and
+  // in turn with one small answer of the server, shown as text; the middle one of several.
+  await bare.close()
+  for (const person of people) await person.page.context().close()
   const phone = await it.arrive('ann', {
     viewport: { width: 412, height: 823 },
     isMobile: true,
     serviceWorkers: 'block',
   })
   await phone.logIn()
-  const cold = () => coldly(phone.page.context())
-  const list = await cold()
-  const lcp = await largest(list, it.server.url, list.getByRole('link', { name: 'bob' }))
-  const one = await cold()
-  // One small answer of the server, shown as text.
-  const answer = await largest(one, `${it.server.url}/v1/session`, one.locator('pre'))
+  const [lists, answers] = [[], []]
+  for (let turn = 0; turn < 5; turn++) {
+    const list = await coldly(phone.page.context())
+    lists.push(await largest(list, it.server.url, list.getByRole('link', { name: 'bob' })))
+    await list.close()
+    const one = await coldly(phone.page.context())
+    answers.push(await largest(one, `${it.server.url}/v1/session`, one.locator('pre')))
+    await one.close()
+  }
+  const [lcp, answer] = [quantile(lists, 0.5), quantile(answers, 0.5)]
   row('LCP, slow 4G, CPU 4 × slower, 412 px', '≤ 1.8 s', seconds(lcp), lcp <= 1_800, seconds(answer))
 } finally {
   await it.end()
