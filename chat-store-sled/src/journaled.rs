@@ -96,12 +96,13 @@ impl Journaled {
 
     /// Brings all into sled that was on its way there: or the journal would grow with each store that ends meanwhile.
     fn finish(&mut self) -> Result<(), Error> {
-        self.merging = Some(Merging {
-            due: usize::MAX,
-            ..Merging::default()
-        });
-        self.begin()?;
-        self.end()
+        self.merging = Some(Merging::default());
+        while let Some(merging) = &mut self.merging {
+            merging.due = STEP;
+            self.begin()?;
+            self.end()?;
+        }
+        Ok(())
     }
 
     /// The journal, and the number of its first file.
