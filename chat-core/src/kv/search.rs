@@ -17,8 +17,10 @@ use crate::search::{self, Candidate, Document, Index, Query, Stretch};
 use crate::snapshot;
 use crate::{ConversationId, Error, Search, SearchCursor, SearchPage, Seq, Viewer};
 
-/// Entries of words that one search reads.
+/// Entries of words that one search reads; the words of a long message count for more.
 const READS: usize = 20_000;
+/// Bytes of a message's words that count as one more entry: more than the longest text of a user has.
+const LONG: usize = 16 << 10;
 /// Entries read, or taken away, at once.
 const AT_ONCE: usize = 500;
 
@@ -229,7 +231,7 @@ impl<E: Engine> Hunt<'_, E> {
         Ok(true)
     }
 
-    fn has_all(&self, id: ConversationId, seq: Seq) -> Result<bool, Error> {
+    fn has_all(&mut self, id: ConversationId, seq: Seq) -> Result<bool, Error> {
         // It was found by the only one.
         if self.whole.len() + self.begun.len() == 1 {
             return Ok(true);
@@ -237,6 +239,7 @@ impl<E: Engine> Hunt<'_, E> {
         let Some(kept) = Kept::read(self.view, id, seq)? else {
             return Ok(false);
         };
+        self.reads += kept.words.len() / LONG;
         let mut begun = self.begun.iter();
         Ok(self
             .whole
