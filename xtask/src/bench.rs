@@ -77,11 +77,16 @@ pub(crate) fn stores() -> Result<(), String> {
     let program = load_generator()?;
     let messages = std::env::var("CHAT_BENCH_MESSAGES").unwrap_or_else(|_| "200000".to_owned());
     let criterion = target().join("criterion");
-    // Of an earlier run, on another day perhaps.
-    let _ = fs::remove_dir_all(&criterion);
+    // What this writes, of an earlier run, on another day perhaps; not what other benchmarks left.
+    for group in ["commit", "page"] {
+        let _ = fs::remove_dir_all(criterion.join(group));
+    }
     fs::create_dir_all(&criterion).map_err(|error| format!("{}: {error}", criterion.display()))?;
     let folder = criterion.to_string_lossy();
     let stores = ["memory", "sqlite", "sled", "postgres"];
+    for store in stores {
+        let _ = fs::remove_file(criterion.join(store).with_extension("json"));
+    }
     for (place, store) in stores.into_iter().enumerate() {
         println!("\n== {store} ({}/{})", place + 1, stores.len());
         let bench = ["bench", "--package", "chat-bench", "--bench", "stores"];
