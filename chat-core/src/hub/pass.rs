@@ -53,13 +53,12 @@ impl Shard {
             cost
         })
         .await;
-        let Some(open) = self.logs.get_mut(&log) else {
-            return;
-        };
         match (&delivery.event.kind, log) {
             (EventKind::Left { user }, _) => {
-                open.settled = open.settled.max(open.last);
-                open.told.retain(|told| told.user != *user);
+                if let Some(open) = self.logs.get_mut(&log) {
+                    open.settled = open.settled.max(open.last);
+                    open.told.retain(|told| told.user != *user);
+                }
                 if let Some(user) = self.hub.users.get(*user) {
                     if user.place(log).is_some() {
                         user.leave(log, seq);

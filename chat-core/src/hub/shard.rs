@@ -155,11 +155,7 @@ impl Shard {
             is_visiting: false,
         };
         let mut received = Vec::with_capacity(COMMANDS);
-        loop {
-            if shard.queue.is_empty() && shard.receive.recv_many(&mut received, COMMANDS).await == 0
-            {
-                return;
-            }
+        while shard.receive.recv_many(&mut received, COMMANDS).await > 0 {
             shard.queue.extend(received.drain(..));
             while let Some(command) = shard.queue.pop_front() {
                 if matches!(command, Command::Stop) {
