@@ -21,6 +21,9 @@ use crate::{
 
 /// A mark is written at most once in this time for each user and conversation, and waits no longer for a group to ride with.
 const PACE: Duration = Duration::from_secs(1);
+/// All that is marked in this time is written together: so members whose rows lie side by side, and what each device is told
+/// of them, cost about as much as one of them does.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// Marks a node keeps, and a user of them.
 const MARKS: usize = 1 << 16;
 const MARKS_OF_A_USER: usize = 1000;
@@ -75,6 +78,8 @@ struct Gathered {
     ready: VecDeque<(Instant, Place)>,
     /// Written lately: not again before that time.
     resting: VecDeque<(Instant, Place)>,
+    /// None are written before that time; `None`: none ever were.
+    closed_until: Option<Instant>,
 }
 
 impl Marks {
@@ -119,7 +124,8 @@ impl Marks {
                 let gathered = lock(&self.gathered);
                 let first = |queue: &VecDeque<(Instant, Place)>| queue.front().map(|(at, _)| *at);
                 let times = [first(&gathered.ready), first(&gathered.resting)];
-                times.into_iter().flatten().min()
+                let next = times.into_iter().flatten().min();
+                next.map(|next| gathered.closed_until.map_or(next, |until| until.max(next)))
             };
             match next {
                 Some(at) => {
@@ -139,6 +145,9 @@ impl Marks {
         let now = Instant::now();
         let mut gathered = lock(&self.gathered);
         let gathered = &mut *gathered;
+        if !all && gathered.closed_until.is_some_and(|until| now < until) {
+            return Vec::new();
+        }
         while let Some((_, place)) = gathered.resting.pop_front_if(|(at, _)| all || *at <= now) {
             match gathered.marks.get(&place) {
                 Some(mark) if mark.is_new => gathered.ready.push_front((now, place)),
@@ -176,6 +185,9 @@ impl Marks {
                 digest: [0; 16],
             };
             writes.push((place, prepared));
+        }
+        if gathered.ready.is_empty() && !writes.is_empty() {
+            gathered.closed_until = Some(now + TOGETHER);
         }
         writes
     }
@@ -412,5 +424,45 @@ impl Shard {
             }
         })
         .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 2;
+
+    fn written(marks: &Marks, all: bool) -> Vec<u64> {
+        let taken = marks.take(LIMIT, all).into_iter();
+        taken.map(|((user, _), _)| user.get()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn marks_made_within_a_moment_are_written_together() {
+        let marks = Marks::default();
+        let mark = |user| {
+            let (user, conversation) = (UserId::new(user), ConversationId::new(1));
+            let place = (user.unwrap(), conversation.unwrap());
+            marks.add(place, 7, 7).unwrap();
+        };
+        mark(1);
+        assert_eq!(written(&marks, false), [1]);
+        (2..=4).for_each(mark);
+        assert!(written(&marks, false).is_empty());
+        tokio::time::advance(TOGETHER).await;
+        // More than a group has room for: the rest rides with the next one.
+        assert_eq!(written(&marks, false), [2, 3]);
+        assert_eq!(written(&marks, false), [4]);
+        // With nothing to ride with, each is due in its time, and no sooner than may be.
+        mark(5);
+        let began = Instant::now();
+        marks.due().await;
+        assert!((TOGETHER..=PACE).contains(&began.elapsed()));
+        mark(6);
+        assert_eq!(written(&marks, false), [5, 6]);
+        // Who waits for all that was handed in waits for no clock.
+        mark(7);
+        assert_eq!(written(&marks, true), [7]);
     }
 }
