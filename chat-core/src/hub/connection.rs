@@ -90,8 +90,8 @@ impl Connection {
     }
 
     /// Tells the other members who are connected, on any node, what this user does now, such as typing. Never stored, and
-    /// lossy: it is dropped where there is no room, and after 5 s. Within a device's queue a newer one of the same kind takes
-    /// an older one's place.
+    /// lossy: it is dropped where there is no room, and after 5 s. It waits up to 50 ms for something to go with; within a
+    /// device's queue a newer one of the same kind takes an older one's place.
     ///
     /// # Errors
     /// `NotFound` unless this user is a member now; `Forbidden` when the other one of a direct conversation blocked them, as
@@ -107,8 +107,9 @@ impl Connection {
     }
 
     /// Marks a conversation as read, or delivered to this device, up to a seq; a higher one than the head means the head.
-    /// Marks are gathered: the highest is written, at most once a second for each conversation, and only then told to the
-    /// other members ([`Item::Receipt`], up to [`crate::Limits::receipts_to`] of them). No policy is asked.
+    /// Marks are gathered: the highest is written, at most once a second for each conversation, together with those that
+    /// others made in a tenth of a second. Only then it is told to the other members ([`Item::Receipt`], up to
+    /// [`crate::Limits::receipts_to`] of them). No policy is asked.
     ///
     /// # Errors
     /// `NotFound` unless this user is a member now; `Busy` when more than 1,000 conversations of this user, or 65,536 marks

@@ -40,6 +40,8 @@ struct State {
     in_flight: usize,
     closed: bool,
     waker: Option<Waker>,
+    /// Among those that are woken soon.
+    soon: bool,
     identity: Identity,
     /// When it is closed, by the clock of this node.
     deadline: Option<Instant>,
@@ -86,6 +88,7 @@ impl Device {
                 rest: None,
                 signals: Vec::new(),
                 waker: None,
+                soon: false,
                 closed: false,
                 in_flight: 0,
                 catching: BTreeMap::new(),
@@ -191,9 +194,10 @@ impl Device {
         });
     }
 
-    /// A signal: dropped where there is no room, or a newer one takes its place.
-    pub(crate) fn signal(&self, signal: &Arc<Signal>, sent: Instant) {
-        self.change(|state| {
+    /// A signal: dropped where there is no room, or a newer one takes its place. True: to be woken soon.
+    #[must_use]
+    pub(super) fn signal(&self, signal: &Arc<Signal>, sent: Instant) -> bool {
+        self.change_soon(|state| {
             state
                 .signals
                 .retain(|(sent, old)| !signal.replaces(old) && sent.elapsed() < LIFE);
@@ -201,12 +205,13 @@ impl Device {
             if state.signals.len() < SIGNALS && bytes + signal.size() <= SIGNAL_BYTES {
                 state.signals.push((sent, Arc::clone(signal)));
             }
-        });
+        })
     }
 
-    /// A receipt; a newer one of the same member takes its place.
-    pub(crate) fn receipt(&self, receipt: &Arc<Receipt>, limits: &Limits) {
-        self.change(|state| {
+    /// A receipt; a newer one of the same member takes its place. True: to be woken soon.
+    #[must_use]
+    pub(super) fn receipt(&self, receipt: &Arc<Receipt>, limits: &Limits) -> bool {
+        self.change_soon(|state| {
             let place = (receipt.conversation, receipt.user);
             for item in &mut state.items {
                 if let Item::Receipt(old) = item
@@ -218,7 +223,7 @@ impl Device {
             }
             state.bytes += size_of::<Receipt>();
             state.push_within(Item::Receipt(Arc::clone(receipt)), limits);
-        });
+        })
     }
 
     /// Somebody came or went. Bounded by how many are watched: a newer word takes the older one's place.
@@ -278,6 +283,25 @@ impl Device {
             return;
         }
         change(&mut state);
+        state.wake();
+    }
+
+    /// Changes what is queued, unless it is closed. True: the owner sleeps, and is to be woken when this had a moment's time
+    /// to find company.
+    fn change_soon(&self, change: impl FnOnce(&mut State)) -> bool {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return false;
+        }
+        change(&mut state);
+        let sleeps = state.waker.is_some() && state.has_queued();
+        sleeps && !std::mem::replace(&mut state.soon, true)
+    }
+
+    /// The moment is over.
+    pub(super) fn wake(&self) {
+        let mut state = lock(&self.state);
+        state.soon = false;
         state.wake();
     }
 

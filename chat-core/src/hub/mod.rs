@@ -15,6 +15,7 @@ mod receipts;
 mod recent;
 mod shard;
 mod signal;
+mod soon;
 mod subscribe;
 mod upkeep;
 mod users;
@@ -63,6 +64,7 @@ pub(crate) struct Hub {
     pub(crate) marks: receipts::Marks,
     receipts: Arc<receipts::Receipts>,
     presences: presence::Presences,
+    soon: Arc<soon::Soon>,
     signal_rates: Rates,
     signal_room: Arc<Semaphore>,
     believed: signal::Believed,
@@ -104,6 +106,7 @@ impl Hub {
             marks: receipts::Marks::default(),
             receipts: Arc::default(),
             presences: presence::Presences::default(),
+            soon: Arc::default(),
             signal_rates: Rates::default(),
             signal_room: Arc::new(Semaphore::new(signal::ROOM)),
             believed: signal::Believed::default(),
@@ -123,6 +126,7 @@ impl Hub {
         }
         upkeep::start(&hub);
         receipts::start(&hub);
+        soon::start(&hub);
         crate::search::follow::start(&hub);
         hub
     }

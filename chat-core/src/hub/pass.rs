@@ -101,7 +101,11 @@ impl Shard {
     }
 
     /// Does something for the devices of all who may see the end of a log now.
-    pub(super) async fn each_present(&mut self, log: LogId, tell: impl Fn(&OnlineUser, &Device)) {
+    pub(super) async fn each_present(
+        &mut self,
+        log: LogId,
+        tell: impl Fn(&OnlineUser, &Arc<Device>),
+    ) {
         let Some(end) = self.logs.get(&log).map(|open| open.last) else {
             return;
         };

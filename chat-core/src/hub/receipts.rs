@@ -417,10 +417,10 @@ impl Shard {
             read: receipt.read,
             delivered: receipt.delivered,
         });
-        let limits = Arc::clone(&self.hub.limits);
+        let hub = Arc::clone(&self.hub);
         self.each_present(log, |other, device| {
-            if other.id != user {
-                device.receipt(&receipt, &limits);
+            if other.id != user && device.receipt(&receipt, &hub.limits) {
+                hub.soon.add(device);
             }
         })
         .await;

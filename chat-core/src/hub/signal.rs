@@ -321,9 +321,11 @@ impl Shard {
             });
         }
         let sender = signal.user;
+        let hub = Arc::clone(&self.hub);
         self.each_present(log, |user, device| {
-            if user.id != sender && !(direct && user.blocks(sender)) {
-                device.signal(&signal, sent);
+            let is_told = user.id != sender && !(direct && user.blocks(sender));
+            if is_told && device.signal(&signal, sent) {
+                hub.soon.add(device);
             }
         })
         .await;

@@ -1,0 +1,105 @@
+//! Who is woken soon: what can wait a moment goes out with whatever comes meanwhile, in one write.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::Hub;
+use super::device::{Device, lock};
+
+/// So long signals and receipts wait for company: a moment to people, many events to a busy device.
+const MOMENT: Duration = Duration::from_millis(50);
+/// After so many devices other tasks run.
+const BATCH: usize = 16;
+
+/// Devices that have something which can wait.
+#[derive(Default)]
+pub(super) struct Soon {
+    devices: Mutex<Vec<Arc<Device>>>,
+    news: Notify,
+}
+
+impl Soon {
+    pub(super) fn add(&self, device: &Arc<Device>) {
+        let mut devices = lock(&self.devices);
+        if devices.is_empty() {
+            self.news.notify_one();
+        }
+        devices.push(Arc::clone(device));
+    }
+}
+
+/// Wakes them when the moment is over; ends with the hub.
+pub(super) fn start(hub: &Arc<Hub>) {
+    let (soon, stop) = (Arc::clone(&hub.soon), hub.stopped());
+    tokio::spawn(async move {
+        let mut stop = pin!(stop);
+        loop {
+            tokio::select! {
+                () = soon.news.notified() => {}
+                () = &mut stop => return,
+            }
+            tokio::time::sleep(MOMENT).await;
+            let devices = std::mem::take(&mut *lock(&soon.devices));
+            for devices in devices.chunks(BATCH) {
+                devices.iter().for_each(|device| device.wake());
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, timeout};
+
+    use crate::kv::MemoryStore;
+    use crate::{Chat, Connection, Identity, Item, Target, Write};
+
+    /// What comes next to one who sleeps until it comes.
+    async fn next(connection: &mut Connection) -> Vec<Item> {
+        let mut items = Vec::new();
+        let woken = timeout(Duration::from_secs(20), connection.drain(&mut items)).await;
+        woken.unwrap();
+        items
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sleeps_is_woken_for_what_can_wait() {
+        let chat = Chat::builder(MemoryStore::new()).build();
+        let ann = chat.enroll("test", "ann", "Ann").await.unwrap();
+        let bob = chat.enroll("test", "bob", "Bob").await.unwrap();
+        let post = Write::post(ann, Target::Direct(ann, bob), "hello");
+        let id = chat.commit(post).await.unwrap().conversation.unwrap();
+        let mut phone = chat.connect(Identity::of(ann)).await.unwrap();
+        let desk = chat.connect(Identity::of(bob)).await.unwrap();
+        for _ in 0..3 {
+            let began = Instant::now();
+            desk.signal(id, "typing", None).unwrap();
+            let items = next(&mut phone).await;
+            assert!(matches!(items[..], [Item::Signal(_)]), "{items:?}");
+            assert!(began.elapsed() < Duration::from_secs(1));
+        }
+        desk.mark(id, Some(2), None).unwrap();
+        let items = next(&mut phone).await;
+        assert!(matches!(items[..], [Item::Receipt(_)]), "{items:?}");
+        // What finds company goes with it, at once.
+        let began = Instant::now();
+        let sleeper = tokio::spawn(async move { next(&mut phone).await });
+        tokio::task::yield_now().await;
+        desk.signal(id, "typing", None).unwrap();
+        chat.node.hub.flush().await;
+        let post = Write::post(bob, Target::Conversation(id), "hello");
+        chat.commit(post).await.unwrap();
+        let items = sleeper.await.unwrap();
+        assert!(
+            matches!(items[..], [Item::Signal(_), Item::Event(_)]),
+            "{items:?}"
+        );
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+}
