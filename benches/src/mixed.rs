@@ -3,7 +3,7 @@
 //! The load is *open*: messages are sent when they are due, whether or not the server keeps up, and a delivery's latency counts
 //! from when its message was due. So a server that stalls pays for all who would have written meanwhile (no coordinated omission).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -28,6 +28,8 @@ const TEXT: u64 = 128;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often each user marks as read.
 const MARKED_EVERY: Duration = Duration::from_secs(1);
+/// Who types writes so many messages later: not at once, when one write could tell both.
+const AHEAD: usize = 500;
 /// Messages under way while the highest rate is measured.
 const OUTSTANDING: usize = 64;
 
@@ -54,6 +56,8 @@ struct Lane {
     chance: Chance,
     /// The number of the next message.
     number: u64,
+    /// Who writes the next ones where, the first one first.
+    writers: VecDeque<(usize, usize)>,
     /// Who sent what did not come back yet.
     waiting: HashMap<u64, usize>,
     /// Ends with the lane.
@@ -156,16 +160,25 @@ impl Lane {
         Ok(())
     }
 
-    /// A member of any group writes, half of them after telling that they type.
+    /// A member of any group writes; half of those who write later begin to type.
     fn post(&mut self) -> Outcome<()> {
-        let group = self.chance.between(0, self.town.groups.len() - 1);
-        let members = &self.town.groups[group];
-        let user = members[self.chance.between(0, members.len() - 1)];
-        if self.door.is_some() && self.chance.between(0, 1) == 0 {
-            let conversation = self.town.conversations[group];
-            let body = json!({ "conversation": conversation, "kind": "typing" });
-            self.sockets.send(user, &wire::native("signal", body))?;
-        }
+        let writer = loop {
+            let group = self.chance.between(0, self.town.groups.len() - 1);
+            let members = &self.town.groups[group];
+            let user = members[self.chance.between(0, members.len() - 1)];
+            if self.door.is_some() && self.chance.between(0, 1) == 0 {
+                let conversation = self.town.conversations[group];
+                let body = json!({ "conversation": conversation, "kind": "typing" });
+                self.sockets.send(user, &wire::native("signal", body))?;
+            }
+            self.writers.push_back((group, user));
+            if self.writers.len() > AHEAD
+                && let Some(writer) = self.writers.pop_front()
+            {
+                break writer;
+            }
+        };
+        let (group, user) = writer;
         self.waiting.insert(self.number, user);
         let frame = self.posts[group].numbered(self.number);
         self.sockets.send(user, frame)?;
@@ -267,6 +280,7 @@ fn lanes(server: &Server, options: &Mixed, cores: Cores) -> Outcome<(Lane, Lane)
         reconnects: options.reconnects,
         chance: Chance(1),
         number: 0,
+        writers: VecDeque::new(),
         waiting: HashMap::new(),
         _beside: None,
     };
@@ -289,6 +303,7 @@ fn lanes(server: &Server, options: &Mixed, cores: Cores) -> Outcome<(Lane, Lane)
         reconnects: 0,
         chance: Chance(1),
         number: 0,
+        writers: VecDeque::new(),
         waiting: HashMap::new(),
         _beside: Some(floor),
     };
