@@ -22,6 +22,7 @@ pub(super) struct Soon {
 }
 
 impl Soon {
+    /// Wakes a device when the moment is over, or a little sooner, with those that waited before it.
     pub(super) fn add(&self, device: &Arc<Device>) {
         let mut devices = lock(&self.devices);
         if devices.is_empty() {
