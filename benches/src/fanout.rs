@@ -77,7 +77,7 @@ impl Lane {
     fn round(&mut self, outstanding: u64, time: Duration) -> Outcome<Window> {
         let mut window = Window::new()?;
         let (reads, messages) = (self.sockets.reads, self.sockets.messages);
-        let meter = Meter::start(self.pid)?;
+        let (meter, idle) = (Meter::start(self.pid)?, self.sockets.idle);
         let began = Instant::now();
         if let Some(marks) = &mut self.marks {
             marks.next = began;
@@ -98,7 +98,7 @@ impl Lane {
             }
             if open && now.duration_since(began) >= time {
                 open = false;
-                window.cost = meter.stop()?;
+                window.cost = meter.stop(self.sockets.idle - idle)?;
                 window.count = self.sockets.messages - messages;
                 window.frames_a_read = window.count as f64 / (self.sockets.reads - reads) as f64;
             }

@@ -1,7 +1,7 @@
 //! What the machine tells of processes and itself; all of it Linux's `/proc` (proc(5)).
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::Outcome;
 
@@ -97,7 +97,7 @@ pub(crate) struct Cost {
     pub(crate) seconds: f64,
     /// CPU seconds of the server.
     pub(crate) server: f64,
-    /// CPU of the loader, as a part of one core.
+    /// CPU of the loader that it did not pass waiting, as a part of one core.
     pub(crate) loader: f64,
     /// CPU of everybody else, as a part of the machine.
     pub(crate) others: f64,
@@ -116,7 +116,8 @@ impl Meter {
         })
     }
 
-    pub(crate) fn stop(&self) -> Outcome<Cost> {
+    /// `idle`: how long the loader looked and found nothing.
+    pub(crate) fn stop(&self, idle: Duration) -> Outcome<Cost> {
         let seconds = self.began.elapsed().as_secs_f64();
         let server = cpu(self.pid)? - self.server;
         let loader = cpu(std::process::id())? - self.loader;
@@ -125,7 +126,7 @@ impl Meter {
         Ok(Cost {
             seconds,
             server,
-            loader: loader / seconds,
+            loader: (loader - idle.as_secs_f64()).max(0.0) / seconds,
             others: others / (seconds * cores.max(1) as f64),
             resident: resident(self.pid)?,
         })

@@ -68,7 +68,7 @@ impl Lane {
     fn round(&mut self, pace: Pace, time: Duration) -> Outcome<(Window, u64)> {
         let mut window = Window::new()?;
         let (reads, messages, first) = (self.sockets.reads, self.sockets.messages, self.number);
-        let meter = Meter::start(self.pid)?;
+        let (meter, idle) = (Meter::start(self.pid)?, self.sockets.idle);
         let began = Instant::now();
         let (mut marked, mut marks, mut broken) = (began, 0, 0);
         let mark_every = MARKED_EVERY / u32::try_from(self.sockets.len())?;
@@ -77,7 +77,7 @@ impl Lane {
             let passed = began.elapsed();
             if open && passed >= time {
                 open = false;
-                window.cost = meter.stop()?;
+                window.cost = meter.stop(self.sockets.idle - idle)?;
                 window.count = self.sockets.messages - messages;
                 window.frames_a_read = window.count as f64 / (self.sockets.reads - reads) as f64;
             }

@@ -43,7 +43,7 @@ impl Lane {
         let mut window = Window::new()?;
         let (mut sent, mut got) = (vec![0_u64; pairs], vec![0_u64; 2 * pairs]);
         let (reads, messages) = (self.sockets.reads, self.sockets.messages);
-        let meter = Meter::start(self.pid)?;
+        let (meter, idle) = (Meter::start(self.pid)?, self.sockets.idle);
         let began = Instant::now();
         let mut sent_at = vec![began; pairs];
         for pair in 0..pairs {
@@ -74,7 +74,7 @@ impl Lane {
             let passed = began.elapsed();
             if open && passed >= time {
                 open = false;
-                window.cost = meter.stop()?;
+                window.cost = meter.stop(self.sockets.idle - idle)?;
                 let reads = self.sockets.reads - reads;
                 window.frames_a_read = (self.sockets.messages - messages) as f64 / reads as f64;
             }

@@ -50,7 +50,7 @@ impl Lane {
         (STAY..all).for_each(|user| self.sockets.hang_up(user));
         self.write(missed)?;
         let mut window = Window::new()?;
-        let meter = Meter::start(self.pid)?;
+        let (meter, idle) = (Meter::start(self.pid)?, self.sockets.idle);
         let began = Instant::now();
         let (mut next, mut done) = (STAY, 0);
         let mut since = vec![began; all];
@@ -102,7 +102,7 @@ impl Lane {
                 return Err(format!("{done} of {} sockets came back", all - STAY).into());
             }
         }
-        window.cost = meter.stop()?;
+        window.cost = meter.stop(self.sockets.idle - idle)?;
         window.count = done as u64;
         Ok(window)
     }
