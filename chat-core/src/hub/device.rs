@@ -26,28 +26,30 @@ pub(crate) struct Device {
     state: Mutex<State>,
 }
 
+/// In this order: what each fan-out looks at stands together, as it mostly has to be fetched from far.
+#[repr(C)]
 struct State {
-    // What each fan-out looks at stands together.
+    closed: bool,
+    /// Among those that are woken soon.
+    soon: bool,
+    /// A task works off what was submitted.
+    running: bool,
+    in_flight: usize,
     /// Where live events may go at once while nothing is queued, …
     lent: Option<Arc<dyn Outlet>>,
     /// … and what went there in part.
     rest: Option<Box<Rest>>,
-    items: VecDeque<Item>,
+    items: Vec<Item>,
     bytes: usize,
+    waker: Option<Waker>,
     /// Each with the time it was sent; one of each kind of a user in a conversation.
     signals: Vec<(Instant, Arc<Signal>)>,
     catching: BTreeMap<LogId, Catching>,
-    in_flight: usize,
-    closed: bool,
-    waker: Option<Waker>,
-    /// Among those that are woken soon.
-    soon: bool,
     identity: Identity,
     /// When it is closed, by the clock of this node.
     deadline: Option<Instant>,
-    /// Submitted writes that wait for policy, in order; `running`: a task works them off.
+    /// Submitted writes that wait for policy, in order.
     submitted: VecDeque<(u64, Write)>,
-    running: bool,
     /// Whose presence it is told, ascending, and which call said so.
     watching: Vec<UserId>,
     watch_turn: u64,
@@ -80,20 +82,20 @@ impl Device {
         Arc::new(Self {
             user: identity.user,
             state: Mutex::new(State {
-                identity,
-                deadline: None,
-                items: VecDeque::new(),
-                bytes: 0,
+                closed: false,
+                soon: false,
+                running: false,
+                in_flight: 0,
                 lent: None,
                 rest: None,
-                signals: Vec::new(),
+                items: Vec::new(),
+                bytes: 0,
                 waker: None,
-                soon: false,
-                closed: false,
-                in_flight: 0,
+                signals: Vec::new(),
                 catching: BTreeMap::new(),
+                identity,
+                deadline: None,
                 submitted: VecDeque::new(),
-                running: false,
                 watching: Vec::new(),
                 watch_turn: 0,
             }),
@@ -237,7 +239,7 @@ impl Device {
                     return;
                 }
             }
-            state.items.push_back(Item::Presence(presence));
+            state.items.push(Item::Presence(presence));
         });
     }
 
@@ -310,7 +312,7 @@ impl Device {
         let mut state = lock(&self.state);
         state.in_flight = state.in_flight.saturating_sub(1);
         if !state.closed {
-            state.items.push_back(item);
+            state.items.push(item);
             state.wake();
         }
     }
@@ -395,7 +397,7 @@ impl Device {
                 return Standing::Away;
             }
             if !state.closed && state.catching.remove(&log).is_some() {
-                state.items.push_back(Item::Live { log });
+                state.items.push(Item::Live { log });
                 state.wake();
             }
             return Standing::Over;
@@ -423,8 +425,13 @@ impl Device {
         let signals = std::mem::take(&mut state.signals).into_iter();
         let in_time = signals.filter(|(sent, _)| sent.elapsed() < LIFE);
         items.extend(in_time.map(|(_, signal)| Item::Signal(signal)));
-        // An idle connection holds no buffer.
-        items.extend(std::mem::take(&mut state.items));
+        // An idle connection holds no buffer: who brings none gets this one.
+        let mut queued = std::mem::take(&mut state.items);
+        if items.capacity() == 0 {
+            *items = queued;
+        } else {
+            items.append(&mut queued);
+        }
         if items.len() == before {
             match &mut state.waker {
                 Some(waker) => waker.clone_from(cx.waker()),
@@ -462,7 +469,7 @@ impl State {
             self.finish(Closed::Slow);
             return false;
         }
-        self.items.push_back(item);
+        self.items.push(item);
         true
     }
 
@@ -482,7 +489,7 @@ impl State {
     fn finish(&mut self, why: Closed) {
         if !std::mem::replace(&mut self.closed, true) {
             self.signals = Vec::new();
-            self.items.push_back(Item::Closed(why));
+            self.items.push(Item::Closed(why));
         }
     }
 }
