@@ -6,7 +6,7 @@ use chat_core::{Archive, Error};
 
 use crate::columns::int;
 use crate::executor::{Param, Statement};
-use crate::{PostgresStore, commit, rows, view};
+use crate::{PostgresStore, commit, rows, tables, view};
 
 #[async_trait]
 impl Archive for PostgresStore {
@@ -33,7 +33,7 @@ impl Archive for PostgresStore {
                 if page.len() >= limit {
                     break;
                 }
-                let found = view.list(sql, params, |row| rows::key_and_row(place, row));
+                let found = view.list(sql, params, |row| tables::key_and_row(place, row));
                 page.extend(found.await?);
             }
             page.truncate(limit);

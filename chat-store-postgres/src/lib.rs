@@ -55,6 +55,7 @@ mod rows;
 mod schema;
 mod search;
 mod session;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod tls;
