@@ -29,19 +29,14 @@
 //! | `24` | how far the words have come | | position in the feed, then what made them |
 //! | `30` | further parts of a long value | the key it belongs to, number from 0 | bytes |
 //!
-//! How a part is written:
-//! - an id, seq or position: 8 bytes, big endian; the number of a part: 4 bytes, big endian
-//! - text: its UTF-8 with `00` as `00 ff`, then `00 01`
-//! - a key: its 16 bytes
-//! - a log: `00` and the conversation, or `01` and the user; an author: `00` for the host, or `01` and the user
-//! - a kind of counter: `00` users, `01` conversations, `02` logins
-//!
-//! A row is [`Row::encode`](crate::rules::Row::encode). Tags are never given to another table.
+//! How a part is written stands in [`super::parts`]; a row is [`Row::encode`](crate::rules::Row::encode). Tags are never given
+//! to another table.
 
 use std::ops::Range;
 
+use super::parts::{Reader, Writer};
 use crate::rules::{Counter, RowKey};
-use crate::{Actor, ConversationId, Error, Key, LogId, LoginId, Seq, UserId};
+use crate::{ConversationId, Error, Key, LogId, LoginId, Seq, UserId};
 
 /// The value under tag `00`: this layout. Another layout gets another value, so that no program reads what it does not know.
 pub(super) const FORMAT: &[u8] = b"chat-core kv 1";
@@ -266,57 +261,6 @@ pub(super) fn following(mut key: Vec<u8>) -> Vec<u8> {
     key
 }
 
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn table(tag: u8) -> Self {
-        let mut bytes = Vec::with_capacity(32);
-        bytes.push(tag);
-        Self(bytes)
-    }
-
-    fn raw(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn int(self, int: u64) -> Self {
-        self.raw(&int.to_be_bytes())
-    }
-
-    /// Text without its end: the beginning of every text that begins with it.
-    fn escaped(mut self, text: &str) -> Self {
-        for &byte in text.as_bytes() {
-            self.0.push(byte);
-            if byte == 0 {
-                self.0.push(0xff);
-            }
-        }
-        self
-    }
-
-    fn text(self, text: &str) -> Self {
-        self.escaped(text).raw(&[0x00, 0x01])
-    }
-
-    fn log(self, log: LogId) -> Self {
-        match log {
-            LogId::Conversation(id) => self.raw(&[0]).int(id.get()),
-            LogId::User(user) => self.raw(&[1]).int(user.get()),
-        }
-    }
-
-    fn actor(self, actor: Actor) -> Self {
-        match actor {
-            Actor::Host => self.raw(&[0]),
-            Actor::User(user) => self.raw(&[1]).int(user.get()),
-        }
-    }
-}
-
-/// What is left to read of a key.
-struct Reader<'a>(&'a [u8]);
-
 impl Reader<'_> {
     fn place(&mut self) -> Option<Place> {
         let key = match self.byte()? {
@@ -364,58 +308,6 @@ impl Reader<'_> {
         Some(Place::Row(key))
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*head)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn int(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-
-    fn user(&mut self) -> Option<UserId> {
-        UserId::new(self.int()?).ok()
-    }
-
-    fn conversation(&mut self) -> Option<ConversationId> {
-        ConversationId::new(self.int()?).ok()
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let mut text = Vec::new();
-        loop {
-            match self.byte()? {
-                0 => match self.byte()? {
-                    0x01 => return String::from_utf8(text).ok(),
-                    0xff => text.push(0),
-                    _ => return None,
-                },
-                byte => text.push(byte),
-            }
-        }
-    }
-
-    fn log(&mut self) -> Option<LogId> {
-        match self.byte()? {
-            0 => self.conversation().map(LogId::Conversation),
-            1 => self.user().map(LogId::User),
-            _ => None,
-        }
-    }
-
-    fn actor(&mut self) -> Option<Actor> {
-        match self.byte()? {
-            0 => Some(Actor::Host),
-            1 => self.user().map(Actor::User),
-            _ => None,
-        }
-    }
-
     fn part(&mut self) -> Option<Place> {
         let (key, number) = self.0.split_last_chunk()?;
         self.0 = &[];
@@ -431,6 +323,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Actor;
     use crate::MAX_ID;
 
     /// Small ones often, so that two keys share their first parts.

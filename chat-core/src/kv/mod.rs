@@ -15,6 +15,7 @@ mod codec;
 mod engine;
 mod group;
 mod memory;
+mod parts;
 mod search;
 #[cfg(test)]
 mod tests;
