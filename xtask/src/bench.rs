@@ -78,7 +78,7 @@ pub(crate) fn stores() -> Result<(), String> {
     let messages = std::env::var("CHAT_BENCH_MESSAGES").unwrap_or_else(|_| "200000".to_owned());
     let criterion = target().join("criterion");
     // What this writes, of an earlier run, on another day perhaps; not what other benchmarks left.
-    for group in ["commit", "page"] {
+    for group in ["commit", "commit when filled", "page"] {
         let _ = fs::remove_dir_all(criterion.join(group));
     }
     fs::create_dir_all(&criterion).map_err(|error| format!("{}: {error}", criterion.display()))?;

@@ -34,6 +34,8 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// Bytes of a row: about what a short message takes with all that belongs to it.
 const ROW: usize = 200;
 const WRITERS: [usize; 4] = [1, 8, 64, 512];
+/// Of a store that is filled.
+const FILLED_WRITERS: usize = 64;
 const PAGE: usize = 50;
 
 fn chat(store: Arc<dyn Store>) -> Chat {
@@ -138,6 +140,7 @@ fn pages(criterion: &mut Criterion) {
         if opened.store().search().is_some() {
             search(criterion, &runtime, &place, &chat, &filled);
         }
+        commit_more(criterion, &runtime, &place, &chat);
         must(
             runtime
                 .block_on(chat.drain(Duration::ZERO))
@@ -204,6 +207,19 @@ fn search(
             let page = must(runtime.block_on(read).map_err(Into::into));
             assert!(!page.messages.is_empty(), "{text} is in some");
         });
+    });
+}
+
+/// What committing costs in a store that is as full as it is: with few messages and with many, this tells how it grows.
+fn commit_more(criterion: &mut Criterion, runtime: &Runtime, place: &Place, chat: &Chat) {
+    let posting = must(runtime.block_on(fill::writers(chat, FILLED_WRITERS)));
+    let mut group = criterion.benchmark_group("commit when filled");
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(4))
+        .throughput(Throughput::Elements(FILLED_WRITERS as u64));
+    group.bench_function(BenchmarkId::new(place.name(), FILLED_WRITERS), |bencher| {
+        bencher.iter_custom(|times| must(runtime.block_on(post(chat, &posting, times))));
     });
 }
 
