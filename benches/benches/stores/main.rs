@@ -1,5 +1,5 @@
-//! Each store beside the disk it stands on: committing with 1 to 512 concurrent writers, and pages and searches out of a large
-//! store.
+//! Each store beside the disk it stands on: committing with 1 to 512 concurrent writers, then pages and searches out of a large
+//! store, and committing into it.
 //!
 //! `CHAT_BENCH_STORES` names the stores (`memory,sqlite,sled,postgres` by default), `CHAT_BENCH_MESSAGES` how many messages the
 //! pages are read from (1,000,000), `TMPDIR` where the files stand: mind that the system's own folder for temporary files can be
@@ -126,7 +126,7 @@ fn commit(criterion: &mut Criterion) {
     }
 }
 
-fn pages(criterion: &mut Criterion) {
+fn when_filled(criterion: &mut Criterion) {
     let runtime = must(Runtime::new().map_err(Into::into));
     for place in places() {
         let opened = must(runtime.block_on(place.open()));
@@ -223,5 +223,5 @@ fn commit_more(criterion: &mut Criterion, runtime: &Runtime, place: &Place, chat
     });
 }
 
-criterion_group!(stores, commit, pages);
+criterion_group!(stores, commit, when_filled);
 criterion_main!(stores);

@@ -1,7 +1,7 @@
 //! What a store's reads have to offer, and every read of [`Store`](crate::Store) composed over it: who may see what is written
 //! once, here.
 
-/// The value of a row, by its kind.
+/// The value of a row, by its kind. Stands before the modules that use it, as a macro has to.
 macro_rules! value {
     ($snapshot:expr, $kind:ident ( $($key:expr),* )) => {
         match $snapshot.row(&RowKey::$kind($($key),*)).await? {
