@@ -29,15 +29,16 @@ pub(crate) struct Device {
 /// In this order: what each fan-out looks at stands together, as it mostly has to be fetched from far.
 #[repr(C)]
 struct State {
+    /// Where live events may go at once. Only ever there while nothing goes before them ([`State::is_clear`]), so that a
+    /// fan-out need not look any further.
+    lent: Option<Arc<dyn Outlet>>,
     closed: bool,
     /// Among those that are woken soon.
     soon: bool,
     /// A task works off what was submitted.
     running: bool,
     in_flight: usize,
-    /// Where live events may go at once while nothing is queued, …
-    lent: Option<Arc<dyn Outlet>>,
-    /// … and what went there in part.
+    /// What went to the outlet in part.
     rest: Option<Box<Rest>>,
     items: Vec<Item>,
     bytes: usize,
@@ -82,11 +83,11 @@ impl Device {
         Arc::new(Self {
             user: identity.user,
             state: Mutex::new(State {
+                lent: None,
                 closed: false,
                 soon: false,
                 running: false,
                 in_flight: 0,
-                lent: None,
                 rest: None,
                 items: Vec::new(),
                 bytes: 0,
@@ -130,10 +131,10 @@ impl Device {
         lock(&self.state).deadline
     }
 
-    /// Lends an outlet, unless something waits for its owner.
+    /// Lends an outlet, unless something goes before live events: its owner is woken for that, or waits for an outcome.
     pub(super) fn lend(&self, outlet: &Arc<dyn Outlet>) {
         let mut state = lock(&self.state);
-        if !state.closed && !state.has_queued() {
+        if state.is_clear() {
             state.lent = Some(Arc::clone(outlet));
         }
     }
@@ -150,13 +151,10 @@ impl Device {
     /// have to be delivered. Who waits for the outcome of a write gets its event by the queue, in one write with it.
     pub(super) fn offer(&self, run: &Run<'_>) -> bool {
         let mut state = lock(&self.state);
-        let state = &mut *state;
-        if state.closed || state.in_flight > 0 || state.has_queued() || !state.catching.is_empty() {
-            return false;
-        }
         let Some(outlet) = &state.lent else {
             return false;
         };
+        debug_assert!(state.is_clear());
         match outlet.offer(run) {
             Sent::All => return true,
             Sent::Nothing => {}
@@ -285,6 +283,7 @@ impl Device {
             return;
         }
         change(&mut state);
+        state.recall();
         state.wake();
     }
 
@@ -296,6 +295,7 @@ impl Device {
             return false;
         }
         change(&mut state);
+        state.recall();
         let sleeps = state.waker.is_some() && state.has_queued();
         sleeps && !std::mem::replace(&mut state.soon, true)
     }
@@ -313,6 +313,7 @@ impl Device {
         state.in_flight = state.in_flight.saturating_sub(1);
         if !state.closed {
             state.items.push(item);
+            state.recall();
             state.wake();
         }
     }
@@ -321,6 +322,7 @@ impl Device {
     pub(crate) fn close(&self, why: Closed) {
         let mut state = lock(&self.state);
         state.finish(why);
+        state.recall();
         state.wake();
     }
 
@@ -329,6 +331,7 @@ impl Device {
         let mut state = lock(&self.state);
         let free = state.in_flight < limit;
         state.in_flight += usize::from(free);
+        state.recall();
         free
     }
 
@@ -363,6 +366,7 @@ impl Device {
             let (cursor, live) = (*cursor, false);
             state.catching.insert(*log, Catching { cursor, live });
         }
+        state.recall();
         let catching = &state.catching;
         let is_caught_up = |log: &LogId| catching.get(log).is_some_and(|catching| !catching.live);
         state.items.retain(|item| match item {
@@ -398,6 +402,7 @@ impl Device {
             }
             if !state.closed && state.catching.remove(&log).is_some() {
                 state.items.push(Item::Live { log });
+                state.recall();
                 state.wake();
             }
             return Standing::Over;
@@ -471,6 +476,18 @@ impl State {
         }
         self.items.push(item);
         true
+    }
+
+    /// Whether nothing goes before live events: not the outcome of a write, nor what is resumed.
+    fn is_clear(&self) -> bool {
+        !self.closed && self.in_flight == 0 && !self.has_queued() && self.catching.is_empty()
+    }
+
+    /// Takes the outlet from the fan-out when something goes before live events now. The owner lends it again behind that.
+    fn recall(&mut self) {
+        if !self.is_clear() {
+            self.lent = None;
+        }
     }
 
     /// Whether something waits for the owner.
