@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::outlet::{Outlet, Rest, Run, Sent};
 use super::signal::LIFE;
+use super::soon::Wait;
 use super::{Closed, Delivery, Item, Presence, Receipt, Signal};
 use crate::{Error, Identity, Limits, LogId, Seq, UserId, Viewer, Write};
 
@@ -34,7 +35,7 @@ struct State {
     lent: Option<Arc<dyn Outlet>>,
     closed: bool,
     /// Among those that are woken soon.
-    soon: bool,
+    soon: Option<Wait>,
     /// A task works off what was submitted.
     running: bool,
     in_flight: usize,
@@ -85,7 +86,7 @@ impl Device {
             state: Mutex::new(State {
                 lent: None,
                 closed: false,
-                soon: false,
+                soon: None,
                 running: false,
                 in_flight: 0,
                 rest: None,
@@ -176,28 +177,24 @@ impl Device {
         is_hidden: impl Fn(&Delivery) -> bool,
         limits: &Limits,
     ) {
-        self.change(|state| {
-            for delivery in run {
-                if !state.is_due(delivery) {
-                    continue;
-                }
-                state.bytes += delivery.size();
-                let item = if is_hidden(delivery) {
-                    Item::Hidden(delivery.hidden())
-                } else {
-                    Item::Event(Arc::clone(delivery))
-                };
-                if !state.push_within(item, limits) {
-                    return;
-                }
-            }
-        });
+        self.change(|state| state.deliver(run, is_hidden, limits));
+    }
+
+    /// The same for events that can wait. True: to be woken soon.
+    #[must_use]
+    pub(super) fn deliver_soon(
+        &self,
+        run: &[Arc<Delivery>],
+        is_hidden: impl Fn(&Delivery) -> bool,
+        limits: &Limits,
+    ) -> bool {
+        self.change_soon(Wait::Mark, |state| state.deliver(run, is_hidden, limits))
     }
 
     /// A signal: dropped where there is no room, or a newer one takes its place. True: to be woken soon.
     #[must_use]
     pub(super) fn signal(&self, signal: &Arc<Signal>, sent: Instant) -> bool {
-        self.change_soon(|state| {
+        self.change_soon(Wait::Signal, |state| {
             state
                 .signals
                 .retain(|(sent, old)| !signal.replaces(old) && sent.elapsed() < LIFE);
@@ -211,7 +208,7 @@ impl Device {
     /// A receipt; a newer one of the same member takes its place. True: to be woken soon.
     #[must_use]
     pub(super) fn receipt(&self, receipt: &Arc<Receipt>, limits: &Limits) -> bool {
-        self.change_soon(|state| {
+        self.change_soon(Wait::Mark, |state| {
             let place = (receipt.conversation, receipt.user);
             for item in &mut state.items {
                 if let Item::Receipt(old) = item
@@ -287,9 +284,9 @@ impl Device {
         state.wake();
     }
 
-    /// Changes what is queued, unless it is closed. True: the owner sleeps, and is to be woken when this had a moment's time
-    /// to find company.
-    fn change_soon(&self, change: impl FnOnce(&mut State)) -> bool {
+    /// Changes what is queued, unless it is closed. True: the owner sleeps, and is to be woken when this had its time to find
+    /// company.
+    fn change_soon(&self, wait: Wait, change: impl FnOnce(&mut State)) -> bool {
         let mut state = lock(&self.state);
         if state.closed {
             return false;
@@ -297,13 +294,17 @@ impl Device {
         change(&mut state);
         state.recall();
         let sleeps = state.waker.is_some() && state.has_queued();
-        sleeps && !std::mem::replace(&mut state.soon, true)
+        let is_first = sleeps && state.soon.is_none_or(|other| wait < other);
+        if is_first {
+            state.soon = Some(wait);
+        }
+        is_first
     }
 
-    /// The moment is over.
+    /// The time to find company is over.
     pub(super) fn wake(&self) {
         let mut state = lock(&self.state);
-        state.soon = false;
+        state.soon = None;
         state.wake();
     }
 
@@ -450,6 +451,28 @@ impl Device {
 }
 
 impl State {
+    fn deliver(
+        &mut self,
+        run: &[Arc<Delivery>],
+        is_hidden: impl Fn(&Delivery) -> bool,
+        limits: &Limits,
+    ) {
+        for delivery in run {
+            if !self.is_due(delivery) {
+                continue;
+            }
+            self.bytes += delivery.size();
+            let item = if is_hidden(delivery) {
+                Item::Hidden(delivery.hidden())
+            } else {
+                Item::Event(Arc::clone(delivery))
+            };
+            if !self.push_within(item, limits) {
+                return;
+            }
+        }
+    }
+
     /// Whether a live event is to be delivered: not if its log is being resumed.
     fn is_due(&mut self, delivery: &Delivery) -> bool {
         if self.catching.is_empty() {

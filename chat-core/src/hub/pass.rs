@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::device::{Device, lock};
 use super::shard::{Command, Shard};
+use super::soon::Wait;
 use super::users::OnlineUser;
 use super::{Delivery, Run};
 use crate::{EventKind, LogId};
@@ -31,7 +32,10 @@ impl Shard {
         }
         let all = Run::new(run);
         let mut may_send = SENT / self.hub.shards.len();
-        let limits = Arc::clone(&self.hub.limits);
+        let can_wait =
+            |delivery: &Arc<Delivery>| matches!(delivery.event.kind, EventKind::Read { .. });
+        let can_wait = run.iter().all(can_wait);
+        let hub = Arc::clone(&self.hub);
         self.visit(log, |subscriber| {
             let old = run.partition_point(|delivery| delivery.event.seq <= subscriber.after);
             let run = &run[old..];
@@ -42,11 +46,17 @@ impl Shard {
             let mut cost = 0;
             let devices = lock(&subscriber.user.devices);
             for device in devices.iter() {
-                if is_all && may_send > 0 && device.offer(&all) {
+                let is_hidden = |delivery: &Delivery| subscriber.hides(delivery);
+                if can_wait {
+                    if device.deliver_soon(run, is_hidden, &hub.limits) {
+                        hub.soon.add(device, Wait::Mark);
+                    }
+                    cost += 1;
+                } else if is_all && may_send > 0 && device.offer(&all) {
                     may_send -= 1;
                     cost += SENDING;
                 } else {
-                    device.deliver(run, |delivery| subscriber.hides(delivery), &limits);
+                    device.deliver(run, is_hidden, &hub.limits);
                     cost += 1;
                 }
             }

@@ -12,6 +12,7 @@ use super::delivery::Frames;
 use super::device::lock;
 use super::gate::PATIENCE;
 use super::shard::{Command, Shard};
+use super::soon::Wait;
 use super::{Format, Hub};
 use crate::rules::{Row, RowKey};
 use crate::{
@@ -420,7 +421,7 @@ impl Shard {
         let hub = Arc::clone(&self.hub);
         self.each_present(log, |other, device| {
             if other.id != user && device.receipt(&receipt, &hub.limits) {
-                hub.soon.add(device);
+                hub.soon.add(device, Wait::Mark);
             }
         })
         .await;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::delivery::Frames;
 use super::device::{Device, lock};
 use super::shard::{Command, Shard};
+use super::soon::Wait;
 use super::{Format, Hub};
 use crate::rules::{Row, RowKey};
 use crate::{ConversationId, ConversationKind, Data, Error, ErrorKind, Hint, LogId, Seq, UserId};
@@ -325,7 +326,7 @@ impl Shard {
         self.each_present(log, |user, device| {
             let is_told = user.id != sender && !(direct && user.blocks(sender));
             if is_told && device.signal(&signal, sent) {
-                hub.soon.add(device);
+                hub.soon.add(device, Wait::Signal);
             }
         })
         .await;

@@ -9,47 +9,73 @@ use tokio::sync::Notify;
 use super::Hub;
 use super::device::{Device, lock};
 
-/// So long signals and receipts wait for company: a moment to people, many events to a busy device.
-const MOMENT: Duration = Duration::from_millis(50);
 /// After so many devices other tasks run.
 const BATCH: usize = 16;
 
+/// What can wait for company: the sooner it is wanted, the less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wait {
+    /// A signal.
+    Signal,
+    /// A mark, one's own or another member's.
+    Mark,
+}
+
+impl Wait {
+    const ALL: [Self; 2] = [Self::Signal, Self::Mark];
+
+    /// A moment to people, many events to a busy device. Who typed may be gone soon, who has read stays so.
+    const fn time(self) -> Duration {
+        match self {
+            Self::Signal => Duration::from_millis(50),
+            Self::Mark => Duration::from_millis(250),
+        }
+    }
+}
+
 /// Devices that have something which can wait.
 #[derive(Default)]
-pub(super) struct Soon {
+pub(super) struct Soon([Waiting; Wait::ALL.len()]);
+
+#[derive(Default)]
+struct Waiting {
     devices: Mutex<Vec<Arc<Device>>>,
     news: Notify,
 }
 
 impl Soon {
-    /// Wakes a device when the moment is over, or a little sooner, with those that waited before it.
-    pub(super) fn add(&self, device: &Arc<Device>) {
-        let mut devices = lock(&self.devices);
+    /// Wakes a device when the time is over, or a little sooner, with those that waited before it.
+    pub(super) fn add(&self, device: &Arc<Device>, wait: Wait) {
+        let Waiting { devices, news } = &self.0[wait as usize];
+        let mut devices = lock(devices);
         if devices.is_empty() {
-            self.news.notify_one();
+            news.notify_one();
         }
         devices.push(Arc::clone(device));
     }
 }
 
-/// Wakes them when the moment is over; ends with the hub.
+/// Wakes them when the time is over; ends with the hub.
 pub(super) fn start(hub: &Arc<Hub>) {
-    let (soon, stop) = (Arc::clone(&hub.soon), hub.stopped());
-    tokio::spawn(async move {
-        let mut stop = pin!(stop);
-        loop {
-            tokio::select! {
-                () = soon.news.notified() => {}
-                () = &mut stop => return,
+    for wait in Wait::ALL {
+        let (soon, stop) = (Arc::clone(&hub.soon), hub.stopped());
+        tokio::spawn(async move {
+            let Waiting { devices, news } = &soon.0[wait as usize];
+            let mut stop = pin!(stop);
+            loop {
+                tokio::select! {
+                    () = news.notified() => {}
+                    () = &mut stop => return,
+                }
+                tokio::time::sleep(wait.time()).await;
+                let devices = std::mem::take(&mut *lock(devices));
+                for devices in devices.chunks(BATCH) {
+                    devices.iter().for_each(|device| device.wake());
+                    tokio::task::yield_now().await;
+                }
             }
-            tokio::time::sleep(MOMENT).await;
-            let devices = std::mem::take(&mut *lock(&soon.devices));
-            for devices in devices.chunks(BATCH) {
-                devices.iter().for_each(|device| device.wake());
-                tokio::task::yield_now().await;
-            }
-        }
-    });
+        });
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +104,7 @@ mod tests {
         let id = chat.commit(post).await.unwrap().conversation.unwrap();
         let mut phone = chat.connect(Identity::of(ann)).await.unwrap();
         let desk = chat.connect(Identity::of(bob)).await.unwrap();
+        let mut tablet = chat.connect(Identity::of(bob)).await.unwrap();
         for _ in 0..3 {
             let began = Instant::now();
             desk.signal(id, "typing", None).unwrap();
@@ -88,6 +115,8 @@ mod tests {
         desk.mark(id, Some(2), None).unwrap();
         let items = next(&mut phone).await;
         assert!(matches!(items[..], [Item::Receipt(_)]), "{items:?}");
+        let items = next(&mut tablet).await;
+        assert!(matches!(items[..], [Item::Event(_)]), "{items:?}");
         // What finds company goes with it, at once.
         let began = Instant::now();
         let sleeper = tokio::spawn(async move { next(&mut phone).await });
