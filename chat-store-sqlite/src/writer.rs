@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
 use chat_core::rules::RowCache;
 use chat_core::{Committed, Error, Prepared};
@@ -153,10 +154,20 @@ impl Writer {
         let Some((db, _)) = &self.held else {
             return;
         };
+        let began = Instant::now();
         let mut result = copy(db);
         if result.as_ref().is_ok_and(|(log, copied)| copied < log) {
             let _paused = readers.pause();
             result = copy(db);
+        }
+        if let Ok((log, copied)) = result {
+            let took = began.elapsed();
+            tracing::debug!(
+                log,
+                copied,
+                ?took,
+                "commits waited for the log to be copied into the database"
+            );
         }
         self.due = match result {
             Ok((log, copied)) if copied >= log => CHECKPOINT,
