@@ -11,10 +11,10 @@ use crate::node::Node;
 use crate::rules::{Row, RowKey};
 use crate::search::Query;
 use crate::{
-    Actor, Bus, Change, Closed, Committed, Connection, ConversationId, Error, EventKind, FeedEntry,
-    Format, Hint, Identity, InboxCursor, InboxEntry, Limits, LogId, LogPage, Login, LoginId,
-    Member, Memberships, Message, Policy, Prepared, SearchCursor, SearchPage, Seq, Span, Store,
-    Target, User, UserId, Viewer, Write, fold_name,
+    Actor, Bus, Change, Closed, Committed, Connection, ConversationId, Error, FeedEntry, Format,
+    Hint, Identity, InboxCursor, InboxEntry, Limits, LogId, LogPage, Login, LoginId, Member,
+    Memberships, Message, Policy, Prepared, SearchCursor, SearchPage, Seq, Span, Store, Target,
+    User, UserId, Viewer, Write, fold_name,
 };
 
 /// A chat over one store: cheap to clone, usable from any task of the runtime it was built on. Dropping the last clone and
@@ -155,16 +155,11 @@ impl Chat {
     /// Tells connections and other nodes what was committed elsewhere (in a host's own transaction). When it is never called,
     /// they find it by the sweep.
     pub fn announce(&self, committed: &Committed) {
-        let marks = committed.events.iter();
-        self.node
-            .hub
-            .marked(marks.filter_map(|event| match (event.log, &event.kind) {
-                (LogId::User(user), EventKind::Read { conversation, .. }) => {
-                    Some((user, *conversation))
-                }
-                _ => None,
-            }));
         self.node.hub.post(committed.events.clone(), None, None);
+        committed
+            .marked
+            .iter()
+            .for_each(|marked| self.node.hub.marked(marked));
     }
 
     /// See [`Store::history`]; `limit` is clamped to [`Limits::page`].

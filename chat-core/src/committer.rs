@@ -9,8 +9,8 @@ use std::task::Poll;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::hub::{Device, Hub, answer, moves_marks};
-use crate::{Actor, Committed, ConversationId, Error, ErrorKind, Prepared, Store, UserId};
+use crate::hub::{Device, Hub, answer};
+use crate::{Committed, ConversationId, Error, ErrorKind, Prepared, Store, UserId};
 
 /// After a group is answered, its writers get so many turns to hand in their next write before a group is taken: with 64
 /// writers in a closed loop this doubles the group, and it costs an idle chat nothing.
@@ -119,14 +119,8 @@ async fn run(hub: Arc<Hub>, mut jobs: mpsc::Receiver<Job>) {
 
 /// Commits a group and tells everybody concerned. `again`: marks that fail are tried again.
 async fn commit(hub: &Hub, writes: Vec<Prepared>, replies: Vec<Reply>, again: bool) {
-    let marks = |write: &Prepared| match write.write.actor {
-        Actor::User(user) if moves_marks(&write.write) => Some(user),
-        _ => None,
-    };
-    let markers: Vec<_> = writes.iter().map(marks).collect();
     let mut outcomes = outcomes(&*hub.store, writes).await.into_iter();
-    let mut marked = Vec::new();
-    for (reply, marker) in replies.into_iter().zip(markers) {
+    for reply in replies {
         let lost = || {
             Err(Error::unavailable(
                 "the store gave no outcome: retry with the same key",
@@ -139,14 +133,8 @@ async fn commit(hub: &Hub, writes: Vec<Prepared>, replies: Vec<Reply>, again: bo
         {
             hub.marks.again((*user, *conversation));
         }
-        if let (Some(user), Ok(committed)) = (marker, &outcome)
-            && let (Some(conversation), false) = (committed.conversation, committed.replayed)
-        {
-            marked.push((user, conversation));
-        }
         tell(hub, reply, outcome).await;
     }
-    hub.marked(marked);
 }
 
 /// The outcomes of a group: none at all when the store panics. Nobody else could commit anything if that ended the committer.
@@ -164,6 +152,7 @@ async fn outcomes(store: &dyn Store, writes: Vec<Prepared>) -> Vec<Result<Commit
 
 /// Events to the gates first, then the outcome.
 async fn tell(hub: &Hub, reply: Reply, mut outcome: Result<Committed, Error>) {
+    let marked = outcome.as_ref().ok().and_then(|committed| committed.marked);
     match reply {
         Reply::Caller(caller) => {
             if let Ok(committed) = &outcome {
@@ -187,6 +176,7 @@ async fn tell(hub: &Hub, reply: Reply, mut outcome: Result<Committed, Error>) {
             }
         }
     }
+    marked.iter().for_each(|marked| hub.marked(marked));
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub use search::{Search, SearchCursor, SearchPage};
 pub use store::{FeedEntry, InboxCursor, InboxEntry, LogPage, Memberships, Span, Store, Window};
 pub use time::Timestamp;
 pub use transfer::{Fingerprint, Transfer};
-pub use write::{Change, Committed, Prepared, Target, Write};
+pub use write::{Change, Committed, Marked, Prepared, Target, Write};
 
 /// Fills a buffer from the system's random source.
 fn random(bytes: &mut [u8]) {

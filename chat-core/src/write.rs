@@ -257,8 +257,27 @@ pub struct Committed {
     pub at: Timestamp,
     /// It was committed before under the same key: nothing happened now.
     pub replayed: bool,
+    /// How far its author has read and received now, if that is what it was about.
+    pub marked: Option<Marked>,
     /// What happened: first the entries of users' logs, then those of the conversation. Empty when replayed.
     pub events: Vec<Event>,
+}
+
+/// How far somebody has read and received in a conversation, once a write moved their marks or left them as they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// Read up to this seq.
+    pub read: Seq,
+    /// Delivered to at least one device up to this seq.
+    pub delivered: Seq,
+    /// Where the conversation's log stood.
+    pub head: Seq,
+    /// How many members the conversation had.
+    pub members: u32,
 }
 
 impl Committed {

@@ -31,7 +31,6 @@ pub use delivery::{Closed, Delivery, Format, Hidden, Item, Presence};
 pub(crate) use device::{Device, Standing, lock};
 pub use outlet::{Loan, Outlet, Rest, Run, Sent};
 pub use receipts::Receipt;
-pub(crate) use receipts::moves_marks;
 pub(crate) use shard::{Answer, Command};
 pub use signal::Signal;
 
@@ -59,7 +58,6 @@ pub(crate) struct Hub {
     started: Instant,
     users: Users,
     pub(crate) marks: receipts::Marks,
-    receipts: Arc<receipts::Receipts>,
     presences: presence::Presences,
     soon: Arc<soon::Soon>,
     signal_rates: Rates,
@@ -101,7 +99,6 @@ impl Hub {
             started: Instant::now(),
             users: Users::default(),
             marks: receipts::Marks::default(),
-            receipts: Arc::default(),
             presences: presence::Presences::default(),
             soon: Arc::default(),
             signal_rates: Rates::default(),
@@ -122,7 +119,6 @@ impl Hub {
             tokio::spawn(Shard::run(Arc::clone(&hub), commands.clone(), receive));
         }
         upkeep::start(&hub);
-        receipts::start(&hub);
         soon::start(&hub);
         crate::search::follow::start(&hub);
         hub

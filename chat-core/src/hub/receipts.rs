@@ -1,7 +1,7 @@
 //! Read and delivered marks: gathered on their way to the store, told to the others once they are there.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, Weak};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +16,8 @@ use super::soon::Wait;
 use super::{Format, Hub};
 use crate::rules::{Row, RowKey};
 use crate::{
-    Actor, Change, ConversationId, Error, Hint, Key, LogId, Member, Prepared, Seq, Target, UserId,
-    Viewer, Write,
+    Actor, Change, ConversationId, Error, Hint, Key, LogId, Marked, Member, Prepared, Seq, Target,
+    UserId, Viewer, Write,
 };
 
 /// A mark is written at most once in this time for each user and conversation, and waits no longer for a group to ride with.
@@ -213,93 +213,21 @@ impl Gathered {
     }
 }
 
-/// Whether a write moves marks.
-pub(crate) fn moves_marks(write: &Write) -> bool {
-    let is_mark = |change: &Change| matches!(change, Change::Read { .. } | Change::Deliver { .. });
-    write.changes.iter().any(is_mark)
-}
-
-/// Marks that were written and are still to be told.
-#[derive(Default)]
-pub(super) struct Receipts {
-    untold: Mutex<BTreeSet<Place>>,
-    news: Notify,
-}
-
-/// Tells what was written, as it stands in the store by then; ends with the hub.
-pub(super) fn start(hub: &Arc<Hub>) {
-    let (weak, stop) = (Arc::downgrade(hub), hub.shards[0].clone());
-    let receipts = Arc::clone(&hub.receipts);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = receipts.news.notified() => {}
-                () = stop.closed() => return,
-            }
-            let places = std::mem::take(&mut *lock(&receipts.untold));
-            let places: Vec<Place> = places.into_iter().collect();
-            for places in places.chunks(500) {
-                let Some(hub) = Weak::upgrade(&weak) else {
-                    return;
-                };
-                // The next sweep finds that these were not told.
-                if let Err(error) = hub.tell_receipts(places).await {
-                    tracing::warn!(%error, "receipts could not be read");
-                }
-            }
-        }
-    });
-}
-
 impl Hub {
-    /// These marks were written: the other members are told, if they are few.
-    pub(crate) fn marked(&self, places: impl IntoIterator<Item = (UserId, ConversationId)>) {
-        let mut untold = lock(&self.receipts.untold);
-        untold.extend(places);
-        if !untold.is_empty() {
-            self.receipts.news.notify_one();
+    /// A write was about its author's marks: the other members are told, if they are few.
+    pub(crate) fn marked(&self, marked: &Marked) {
+        if marked.members as usize > self.limits.receipts_to {
+            return;
         }
-    }
-
-    async fn tell_receipts(&self, places: &[Place]) -> Result<(), Error> {
-        let ids: BTreeSet<ConversationId> = places.iter().map(|(_, id)| *id).collect();
-        let keys = ids.iter().map(|id| RowKey::Conversation(*id)).collect();
-        let rows = self.store.rows(keys).await?;
-        let is_small = |row: &Option<Row>| {
-            matches!(row, Some(Row::Conversation(conversation))
-                if conversation.members as usize <= self.limits.receipts_to)
+        let receipt = Receipt {
+            conversation: marked.conversation,
+            user: marked.user,
+            read: marked.read,
+            delivered: marked.delivered,
+            frames: Frames::default(),
         };
-        let small: BTreeSet<ConversationId> = ids
-            .into_iter()
-            .zip(rows)
-            .filter_map(|(id, row)| is_small(&row).then_some(id))
-            .collect();
-        let keys: Vec<RowKey> = places
-            .iter()
-            .filter(|(_, id)| small.contains(id))
-            .flat_map(|&(user, id)| [RowKey::Member(id, user), RowKey::Head(id.into())])
-            .collect();
-        if keys.is_empty() {
-            return Ok(());
-        }
-        for pair in self.store.rows(keys).await?.chunks(2) {
-            let [Some(Row::Member(member)), Some(Row::Head(head))] = pair else {
-                continue;
-            };
-            if member.role.is_none() {
-                continue;
-            }
-            let receipt = Receipt {
-                conversation: member.conversation,
-                user: member.user,
-                read: member.read,
-                delivered: member.delivered,
-                frames: Frames::default(),
-            };
-            self.tell_nodes(&receipt, head.seq);
-            self.post_receipt(receipt, head.seq);
-        }
-        Ok(())
+        self.tell_nodes(&receipt, marked.head);
+        self.post_receipt(receipt, marked.head);
     }
 
     /// Tells again what all members of a conversation marked, if they are few: not all of it came here.

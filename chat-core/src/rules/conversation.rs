@@ -6,7 +6,8 @@ use super::{Counter, Row, RowKey, misplaced, reject};
 use crate::limits::fixed;
 use crate::{
     Actor, Change, Committed, Conversation, ConversationId, ConversationKind, Error, Event,
-    EventKind, Head, History, LogId, Member, Message, Ranges, Role, Seq, Target, UserId, Write,
+    EventKind, Head, History, LogId, Marked, Member, Message, Ranges, Role, Seq, Target, UserId,
+    Write,
 };
 
 /// A conversation while one write to it is being decided.
@@ -17,6 +18,7 @@ pub(super) struct Talk<'s, 'a> {
     pub(super) conversation: Conversation,
     pub(super) head: Head,
     events: Vec<Event>,
+    pub(super) marked: Option<Marked>,
 }
 
 /// The rows a write to a known conversation needs.
@@ -142,6 +144,7 @@ impl<'s, 'a> Talk<'s, 'a> {
             conversation,
             head,
             events: Vec::new(),
+            marked: None,
         };
         talk.role()?;
         Ok(talk)
@@ -231,6 +234,7 @@ impl<'s, 'a> Talk<'s, 'a> {
             conversation,
             head,
             events: Vec::new(),
+            marked: None,
         };
         talk.welcome(&members)?;
         talk.append(
@@ -314,6 +318,7 @@ impl<'s, 'a> Talk<'s, 'a> {
             count,
             at: self.rows.now,
             replayed: false,
+            marked: self.marked,
             events,
         }
     }

@@ -235,6 +235,7 @@ fn replay(done: &Done, digest: &[u8; 16]) -> Result<Committed, Stop> {
         count: done.count,
         at: done.at,
         replayed: true,
+        marked: None,
         events: Vec::new(),
     })
 }

@@ -4,7 +4,7 @@ use super::conversation::Talk;
 use super::row::tables;
 use super::scratch::Stop;
 use super::{Row, RowKey};
-use crate::{EventKind, Seq, Timestamp};
+use crate::{EventKind, Marked, Member, Seq, Timestamp};
 
 impl Talk<'_, '_> {
     pub(super) fn hide(&mut self) -> Result<(), Stop> {
@@ -69,6 +69,7 @@ impl Talk<'_, '_> {
         let mut me = self.me()?;
         let seq = seq.min(self.head.seq);
         if seq <= me.read {
+            self.stands(&me);
             return Ok(());
         }
         me.read = seq;
@@ -83,8 +84,9 @@ impl Talk<'_, '_> {
         me.delivered = me.delivered.max(seq);
         me.mentions.retain(|mention| *mention > seq);
         let user = me.user;
+        self.stands(&me);
         self.save_member(me);
-        self.marked()?;
+        self.moved()?;
         self.rows.tell(
             user,
             self.actor,
@@ -98,16 +100,30 @@ impl Talk<'_, '_> {
     pub(super) fn deliver(&mut self, seq: Seq) -> Result<(), Stop> {
         let mut me = self.me()?;
         let seq = seq.min(self.head.seq);
-        if seq > me.delivered {
-            me.delivered = seq;
+        let is_further = seq > me.delivered;
+        me.delivered = me.delivered.max(seq);
+        self.stands(&me);
+        if is_further {
             self.save_member(me);
-            self.marked()?;
+            self.moved()?;
         }
         Ok(())
     }
 
+    /// What the others are told, even if nothing moved: an earlier write whose outcome nobody knew may have moved it.
+    fn stands(&mut self, me: &Member) {
+        self.marked = Some(Marked {
+            conversation: self.id,
+            user: me.user,
+            read: me.read,
+            delivered: me.delivered,
+            head: self.head.seq,
+            members: self.conversation.members,
+        });
+    }
+
     /// Nodes that were not told find out by the number.
-    fn marked(&mut self) -> Result<(), Stop> {
+    fn moved(&mut self) -> Result<(), Stop> {
         let key = RowKey::Marks(self.id);
         let count = self.rows.get::<tables::Marks>(key.clone())?.unwrap_or(0);
         self.rows.put(key, Row::Marks(count + 1));

@@ -66,6 +66,7 @@ pub(super) fn decide(rows: &mut Scratch<'_>, write: &Write) -> Result<Committed,
         count: 0,
         at: rows.now,
         replayed: false,
+        marked: None,
         events: std::mem::take(&mut rows.user_events),
     })
 }

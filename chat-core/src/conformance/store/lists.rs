@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::conformance::world::{ALL, World, about_self, refused, to};
 use crate::conformance::{Fixture, Outcome, Verdict, Violation, ensure, ensure_eq};
 use crate::{
-    Actor, Change, ConversationId, ErrorKind, EventKind, Seq, Target, UserId, Viewer, Write,
+    Actor, Change, ConversationId, ErrorKind, EventKind, Marked, Seq, Target, UserId, Viewer, Write,
 };
 
 /// Unread is what was posted after one's cursor, whatever else happened; one's own post moves one's own cursor, and an edit
@@ -163,9 +163,20 @@ pub async fn reading_is_monotone(fixture: &dyn Fixture) -> Outcome {
             "messages read, after {asked}"
         );
         ensure_eq!(done.count, 0, "entries in the conversation's log");
+        // Told also when nothing moved: an earlier write, whose outcome nobody knew, may have moved it.
+        let marked = Some(Marked {
+            conversation: id,
+            user: bob,
+            read,
+            delivered: read,
+            head: 6,
+            members: 2,
+        });
+        ensure_eq!(done.marked, marked, "what others are told, after {asked}");
         told.extend(done.events.into_iter().map(|event| event.kind));
         let deliver = Change::Deliver { seq: asked };
-        world.change(bob, id, deliver).await?;
+        let done = world.change(bob, id, deliver).await?;
+        ensure_eq!(done.marked, marked, "what others are told of devices");
         let member = world.store.entry(bob, id).await?.member;
         ensure_eq!(member.delivered, read, "delivered up to, after {asked}");
     }
