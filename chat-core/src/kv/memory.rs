@@ -3,18 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
 
-use smallvec::SmallVec;
-
 use super::{Batch, Engine, KvStore, Pairs};
 use crate::Error;
-
-/// Most keys fit in, so that they are compared where they stand in the map.
-type Key = SmallVec<[u8; 32]>;
 
 /// Keeps everything in memory, for as long as it lives: for tests, and for a chat nobody needs tomorrow. As durable as an
 /// engine without a disk can be: what [`Engine::apply`] took is there until the engine is dropped.
 #[derive(Debug, Default)]
-pub struct Memory(BTreeMap<Key, Vec<u8>>);
+pub struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
 
 /// The reference store: the laws over a map.
 pub type MemoryStore = KvStore<Memory>;
@@ -43,7 +38,7 @@ impl Engine for Memory {
     fn scan(&self, range: Range<&[u8]>, backward: bool, limit: usize) -> Result<Pairs, Error> {
         let bounds = (Bound::Included(range.start), Bound::Excluded(range.end));
         let pairs = self.0.range::<[u8], _>(bounds);
-        let copy = |(key, value): (&Key, &Vec<u8>)| (key.to_vec(), value.clone());
+        let copy = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone(), value.clone());
         Ok(if backward {
             pairs.rev().take(limit).map(copy).collect()
         } else {
@@ -54,8 +49,8 @@ impl Engine for Memory {
     fn apply(&mut self, batch: Batch) -> Result<(), Error> {
         for (key, value) in batch {
             match value {
-                Some(value) => self.0.insert(Key::from_slice(&key), value),
-                None => self.0.remove(&key[..]),
+                Some(value) => self.0.insert(key, value),
+                None => self.0.remove(&key),
             };
         }
         Ok(())
