@@ -1,4 +1,4 @@
-//! Servers of their own for tests, benches and examples.
+//! What tests, benches and examples of several crates share: servers of their own, and writes to a store.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), chat_testkit::Failure> {
@@ -9,5 +9,6 @@
 //! ```
 
 mod postgres;
+pub mod writes;
 
 pub use postgres::{Failure, Postgres};

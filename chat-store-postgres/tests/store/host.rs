@@ -6,8 +6,8 @@ use chat_core::{Actor, Change, ErrorKind, Span, Store, Target, Viewer, Write};
 use chat_store_postgres::{PostgresStore, commit_in};
 use tokio_postgres::{Client, NoTls};
 
-use crate::common::{commit, group, kind, messages, post, prepared, register};
 use crate::url;
+use chat_testkit::writes::{commit, group, kind, messages, post, prepared, register};
 
 async fn host(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();

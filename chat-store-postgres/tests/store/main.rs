@@ -1,7 +1,6 @@
 //! What `PostgresStore` promises beside the laws.
 #![cfg(test)]
 
-mod common;
 mod crash;
 mod host;
 mod opening;

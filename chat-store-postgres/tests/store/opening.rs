@@ -4,8 +4,8 @@ use chat_core::Store;
 use chat_store_postgres::{OpenError, PostgresStore};
 use chat_testkit::Postgres;
 
-use crate::common::{register, secret};
 use crate::{SERVER, url};
+use chat_testkit::writes::{register, secret};
 
 #[tokio::test]
 async fn errors_tell_what_to_mend_and_no_password() {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use chat_core::{ConversationId, ErrorKind, Key, Prepared, Seq, Store, UserId};
 use chat_store_postgres::PostgresStore;
 
-use crate::common::{group, messages, post_as, register};
+use chat_testkit::writes::{group, messages, post_as, register};
 
 pub(crate) const WRITERS: u32 = 8;
 /// For a process of its own: the plan.

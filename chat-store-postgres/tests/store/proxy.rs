@@ -9,8 +9,8 @@ use chat_store_postgres::PostgresStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::common::{commit, group, messages, post, register};
 use crate::{SERVER, url};
+use chat_testkit::writes::{commit, group, messages, post, register};
 
 /// Passes connections on to the server. Of what a client sends, the piece that brings the count to zero is the last: it
 /// still arrives if `arrives`, but no answer comes back.

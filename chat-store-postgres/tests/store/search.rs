@@ -4,8 +4,8 @@ use chat_core::search::Query;
 use chat_core::{Actor, Change, Search, Store, Target, UserId, Viewer};
 use chat_store_postgres::PostgresStore;
 
-use crate::common::{commit, group, post, prepared, register};
 use crate::{SERVER, url};
+use chat_testkit::writes::{commit, group, post, prepared, register};
 
 async fn index(store: &PostgresStore) {
     while Search::index(store, 3).await.unwrap() > 0 {}

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chat_core::{Fingerprint, Store};
 use chat_store_sqlite::{BackupError, BackupStep, SqliteStore, backup};
 
-use crate::common::{commit, group, messages, post, register};
+use chat_testkit::writes::{commit, group, messages, post, register};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_of_a_busy_store_is_one_moment_of_it() {

@@ -9,7 +9,7 @@ use chat_core::conformance::{Violation, kill, run};
 use chat_core::{ConversationId, Error, ErrorKind, Span, Store, UserId, Viewer};
 use chat_store_sqlite::SqliteStore;
 
-use crate::common::{commit, group, kind, messages, post, register};
+use chat_testkit::writes::{commit, group, kind, messages, post, register};
 
 /// For the child: the folder.
 pub(crate) const FOLDER: &str = "CHAT_SQLITE_TEST_FOLDER";

@@ -8,7 +8,7 @@ use chat_core::rules::RowKey;
 use chat_core::{ErrorKind, Span, Store, Viewer};
 use chat_store_sqlite::{Durability, Options, SqliteStore};
 
-use crate::common::{commit, group, kind, messages, post, register, secret};
+use chat_testkit::writes::{commit, group, kind, messages, post, register, secret};
 
 #[tokio::test]
 async fn all_files_are_for_their_owner_only() {

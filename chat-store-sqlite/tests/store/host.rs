@@ -12,8 +12,8 @@ use chat_core::{
 use chat_store_sqlite::rusqlite::{Connection, Transaction, TransactionBehavior};
 use chat_store_sqlite::{SqliteStore, commit_in};
 
-use crate::common::{commit, group, kind, messages, post, prepared, register};
 use crate::crash::{FOLDER, child, lines, tell};
+use chat_testkit::writes::{commit, group, kind, messages, post, prepared, register};
 
 /// A shop with orders in the store's own file.
 struct Shop {

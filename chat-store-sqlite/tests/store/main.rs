@@ -3,8 +3,6 @@
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
-mod common;
-#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod files;

@@ -7,7 +7,7 @@ use chat_core::Store;
 use chat_store_sqlite::{OpenError, SqliteStore};
 use rusqlite::Connection;
 
-use crate::common::{group, messages, register};
+use chat_testkit::writes::{group, messages, register};
 
 fn fails(path: &Path) -> OpenError {
     let error = SqliteStore::open(path).unwrap_err();

@@ -7,7 +7,7 @@ use chat_core::{Actor, Change, ConversationId, Search, Store, Target, UserId, Vi
 use chat_store_sqlite::SqliteStore;
 use rusqlite::Connection;
 
-use crate::common::{commit, group, post, prepared, register};
+use chat_testkit::writes::{commit, group, post, prepared, register};
 
 async fn index(store: &SqliteStore) {
     while store.index(3).await.unwrap() > 0 {}

@@ -1,15 +1,18 @@
-//! Writes, and what came of them.
+//! Writes of tests, and what came of them.
+//!
+//! What goes wrong ends the test, with a panic.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "parts of tests")]
 
 use std::collections::HashMap;
 
 use chat_core::rules::{Row, RowKey};
 use chat_core::{
-    Actor, Change, Committed, ConversationId, Error, ErrorKind, EventKind, History, Prepared, Role,
-    Seq, Store, Target, UserId, Viewer, Write,
+    Actor, Change, Committed, ConversationId, Error, ErrorKind, EventKind, History, Key, Prepared,
+    Role, Seq, Store, Target, UserId, Viewer, Write,
 };
 
 /// A write as it is submitted; a clone of it is the retry.
-pub(crate) fn prepared(actor: Actor, target: Target, change: Change) -> Prepared {
+pub fn prepared(actor: Actor, target: Target, change: Change) -> Prepared {
     Prepared {
         write: Write::new(actor, target, vec![change]),
         digest: [7; 16],
@@ -17,22 +20,32 @@ pub(crate) fn prepared(actor: Actor, target: Target, change: Change) -> Prepared
 }
 
 /// A message under a key of its own.
-pub(crate) fn post(user: UserId, conversation: ConversationId, text: &str) -> Prepared {
+pub fn post(user: UserId, conversation: ConversationId, text: &str) -> Prepared {
     let target = Target::Conversation(conversation);
     prepared(Actor::User(user), target, Change::post(text))
 }
 
-pub(crate) async fn commit(store: &impl Store, write: Prepared) -> Result<Committed, Error> {
+/// A message under a given key.
+pub fn post_as(user: UserId, conversation: ConversationId, text: &str, key: Key) -> Prepared {
+    let mut post = post(user, conversation, text);
+    post.write.key = key;
+    post
+}
+
+/// Commits one write.
+pub async fn commit(store: &impl Store, write: Prepared) -> Result<Committed, Error> {
     let mut results = store.commit(vec![write]).await;
     assert_eq!(results.len(), 1);
     results.remove(0)
 }
 
-pub(crate) fn kind<T>(result: Result<T, Error>) -> Option<ErrorKind> {
+/// How something failed; `None` when it did not.
+pub fn kind<T>(result: Result<T, Error>) -> Option<ErrorKind> {
     result.err().map(|error| error.kind())
 }
 
-pub(crate) async fn register(store: &impl Store, subject: &str) -> UserId {
+/// Makes a user.
+pub async fn register(store: &impl Store, subject: &str) -> UserId {
     let target = Target::Subject {
         provider: "test".to_owned(),
         subject: subject.to_owned(),
@@ -43,7 +56,7 @@ pub(crate) async fn register(store: &impl Store, subject: &str) -> UserId {
 }
 
 /// A group of the first user with the others in it.
-pub(crate) async fn group(store: &impl Store, users: &[UserId]) -> ConversationId {
+pub async fn group(store: &impl Store, users: &[UserId]) -> ConversationId {
     let (owner, others) = users.split_first().unwrap();
     let create = Change::Create {
         title: None,
@@ -58,10 +71,7 @@ pub(crate) async fn group(store: &impl Store, users: &[UserId]) -> ConversationI
 }
 
 /// The texts of a conversation's messages by their seq, after its whole log was found to be gapless.
-pub(crate) async fn messages(
-    store: &impl Store,
-    conversation: ConversationId,
-) -> HashMap<Seq, String> {
+pub async fn messages(store: &impl Store, conversation: ConversationId) -> HashMap<Seq, String> {
     let mut texts = HashMap::new();
     let mut last = 0;
     loop {
@@ -89,7 +99,8 @@ pub(crate) async fn messages(
     }
 }
 
-pub(crate) async fn secret(store: &impl Store) -> [u8; 32] {
+/// The store's secret.
+pub async fn secret(store: &impl Store) -> [u8; 32] {
     match store.rows(vec![RowKey::Secret()]).await.unwrap().pop() {
         Some(Some(Row::Secret(secret))) => secret,
         other => panic!("no secret but {other:?}"),
