@@ -108,8 +108,9 @@ impl Connection {
 
     /// Marks a conversation as read, or delivered to this device, up to a seq; a higher one than the head means the head.
     /// Marks are gathered: the highest is written, at most once a second for each conversation, together with those that
-    /// others made in a tenth of a second. Only then it is told to the other members ([`Item::Receipt`], up to
-    /// [`crate::Limits::receipts_to`] of them). No policy is asked.
+    /// others made in a tenth of a second. Only then it is told: to this user's devices by their log, and to the other members
+    /// ([`Item::Receipt`], up to [`crate::Limits::receipts_to`] of them), each time within 250 ms, with what comes meanwhile. No
+    /// policy is asked.
     ///
     /// # Errors
     /// `NotFound` unless this user is a member now; `Busy` when more than 1,000 conversations of this user, or 65,536 marks
