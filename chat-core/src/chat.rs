@@ -156,10 +156,9 @@ impl Chat {
     /// they find it by the sweep.
     pub fn announce(&self, committed: &Committed) {
         self.node.hub.post(committed.events.clone(), None, None);
-        committed
-            .marked
-            .iter()
-            .for_each(|marked| self.node.hub.marked(marked));
+        if let Some(marked) = &committed.marked {
+            self.node.hub.marked(marked);
+        }
     }
 
     /// See [`Store::history`]; `limit` is clamped to [`Limits::page`].

@@ -176,7 +176,9 @@ async fn tell(hub: &Hub, reply: Reply, mut outcome: Result<Committed, Error>) {
             }
         }
     }
-    marked.iter().for_each(|marked| hub.marked(marked));
+    if let Some(marked) = marked {
+        hub.marked(&marked);
+    }
 }
 
 #[cfg(test)]

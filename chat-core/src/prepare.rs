@@ -27,8 +27,7 @@ pub(crate) fn cost(write: &Write) -> f64 {
         .iter()
         .filter(|change| matches!(change, Change::Post { .. }))
         .count();
-    let marks = |change: &Change| matches!(change, Change::Read { .. } | Change::Deliver { .. });
-    if posts == 0 && !write.changes.is_empty() && write.changes.iter().all(marks) {
+    if !write.changes.is_empty() && write.changes.iter().all(Change::is_mark) {
         0.0
     } else {
         f64::from(u32::try_from(posts.max(1)).unwrap_or(u32::MAX))

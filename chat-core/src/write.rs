@@ -229,6 +229,11 @@ impl Change {
             mentions: Vec::new(),
         }
     }
+
+    /// Whether it only says how far somebody has read or received.
+    pub(crate) const fn is_mark(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::Deliver { .. })
+    }
 }
 
 /// A write that passed limits and policy, ready for a store.
@@ -257,7 +262,7 @@ pub struct Committed {
     pub at: Timestamp,
     /// It was committed before under the same key: nothing happened now.
     pub replayed: bool,
-    /// How far its author has read and received now, if that is what it was about.
+    /// How far its author has read and received now, if that is what it was about. `None` when replayed, and for who left by it.
     pub marked: Option<Marked>,
     /// What happened: first the entries of users' logs, then those of the conversation. Empty when replayed.
     pub events: Vec<Event>,

@@ -18,7 +18,6 @@ pub(super) struct Talk<'s, 'a> {
     pub(super) conversation: Conversation,
     pub(super) head: Head,
     events: Vec<Event>,
-    pub(super) marked: Option<Marked>,
 }
 
 /// The rows a write to a known conversation needs.
@@ -82,7 +81,13 @@ pub(super) fn decide(rows: &mut Scratch<'_>, write: &Write) -> Result<Committed,
         }
         talk.apply(change)?;
     }
-    Ok(talk.finish())
+    // Also when nothing moved: an earlier write, whose outcome nobody knew, may have moved it.
+    let marked = if write.changes.iter().any(Change::is_mark) {
+        talk.marked()?
+    } else {
+        None
+    };
+    Ok(talk.finish(marked))
 }
 
 /// The conversation a write is about; `None` when this write is to make it.
@@ -144,7 +149,6 @@ impl<'s, 'a> Talk<'s, 'a> {
             conversation,
             head,
             events: Vec::new(),
-            marked: None,
         };
         talk.role()?;
         Ok(talk)
@@ -234,7 +238,6 @@ impl<'s, 'a> Talk<'s, 'a> {
             conversation,
             head,
             events: Vec::new(),
-            marked: None,
         };
         talk.welcome(&members)?;
         talk.append(
@@ -305,7 +308,7 @@ impl<'s, 'a> Talk<'s, 'a> {
         }
     }
 
-    fn finish(self) -> Committed {
+    fn finish(self, marked: Option<Marked>) -> Committed {
         let count = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
         let first = self.events.first().map_or(0, |event| event.seq);
         let mut events = std::mem::take(&mut self.rows.user_events);
@@ -318,7 +321,7 @@ impl<'s, 'a> Talk<'s, 'a> {
             count,
             at: self.rows.now,
             replayed: false,
-            marked: self.marked,
+            marked,
             events,
         }
     }

@@ -178,8 +178,7 @@ fn needs(write: &Write) -> Vec<RowKey> {
 
 /// Whether what a write did is kept under its key: not for marks that were gathered, which may be written twice.
 fn is_kept(write: &Write) -> bool {
-    let is_mark = |change: &Change| matches!(change, Change::Read { .. } | Change::Deliver { .. });
-    write.key != Key::OF_MARKS || !write.changes.iter().all(is_mark)
+    write.key != Key::OF_MARKS || !write.changes.iter().all(Change::is_mark)
 }
 
 /// Decides one write over the rows as the writes before it left them.

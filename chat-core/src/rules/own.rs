@@ -4,7 +4,7 @@ use super::conversation::Talk;
 use super::row::tables;
 use super::scratch::Stop;
 use super::{Row, RowKey};
-use crate::{EventKind, Marked, Member, Seq, Timestamp};
+use crate::{Actor, EventKind, Marked, Seq, Timestamp};
 
 impl Talk<'_, '_> {
     pub(super) fn hide(&mut self) -> Result<(), Stop> {
@@ -69,7 +69,6 @@ impl Talk<'_, '_> {
         let mut me = self.me()?;
         let seq = seq.min(self.head.seq);
         if seq <= me.read {
-            self.stands(&me);
             return Ok(());
         }
         me.read = seq;
@@ -84,7 +83,6 @@ impl Talk<'_, '_> {
         me.delivered = me.delivered.max(seq);
         me.mentions.retain(|mention| *mention > seq);
         let user = me.user;
-        self.stands(&me);
         self.save_member(me);
         self.moved()?;
         self.rows.tell(
@@ -100,26 +98,28 @@ impl Talk<'_, '_> {
     pub(super) fn deliver(&mut self, seq: Seq) -> Result<(), Stop> {
         let mut me = self.me()?;
         let seq = seq.min(self.head.seq);
-        let is_further = seq > me.delivered;
-        me.delivered = me.delivered.max(seq);
-        self.stands(&me);
-        if is_further {
+        if seq > me.delivered {
+            me.delivered = seq;
             self.save_member(me);
             self.moved()?;
         }
         Ok(())
     }
 
-    /// What the others are told, even if nothing moved: an earlier write whose outcome nobody knew may have moved it.
-    fn stands(&mut self, me: &Member) {
-        self.marked = Some(Marked {
+    /// How far the actor is now, for the others to be told; `None` for one who is no member any more.
+    pub(super) fn marked(&mut self) -> Result<Option<Marked>, Stop> {
+        let Actor::User(user) = self.actor else {
+            return Ok(None);
+        };
+        let member = self.member(user)?.filter(|member| member.role.is_some());
+        Ok(member.map(|member| Marked {
             conversation: self.id,
-            user: me.user,
-            read: me.read,
-            delivered: me.delivered,
+            user,
+            read: member.read,
+            delivered: member.delivered,
             head: self.head.seq,
             members: self.conversation.members,
-        });
+        }))
     }
 
     /// Nodes that were not told find out by the number.

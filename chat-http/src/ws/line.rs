@@ -44,7 +44,8 @@ impl Outlet for Line {
         if bytes.is_empty() {
             return Sent::All;
         }
-        // Without asking the runtime first whether it takes something: that stands elsewhere in memory, and it mostly does.
+        // The runtime is not asked first whether the socket takes something: mostly it does, and what the runtime knows of it
+        // stands elsewhere in memory.
         match (&*SockRef::from(&self.stream)).write(&bytes) {
             Ok(sent) if sent == bytes.len() => Sent::All,
             // Whether the peer is slow or gone, the task finds out.

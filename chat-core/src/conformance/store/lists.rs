@@ -187,6 +187,14 @@ pub async fn reading_is_monotone(fixture: &dyn Fixture) -> Outcome {
     ensure_eq!(told, news.to_vec(), "news about the cursor");
     let log = world.log(Viewer::User(bob), bob).await?;
     ensure_eq!(log.len(), 4, "entries of the reader's log");
+    // What counts is how the whole write left them.
+    let changes = vec![Change::Read { seq: 6 }, Change::post("read")];
+    let done = world.commit(to(bob, id, changes)).await?;
+    let read = done.marked.map(|marked| (marked.read, marked.head));
+    ensure_eq!(read, Some((7, 7)), "what others are told of who also posts");
+    let changes = vec![Change::Read { seq: 6 }, Change::Leave { successor: None }];
+    let done = world.commit(to(bob, id, changes)).await?;
+    ensure_eq!(done.marked, None, "what others are told of who leaves");
     Ok(Verdict::Holds)
 }
 
