@@ -2,57 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use chat_core::{
-    Actor, Archive, Change, ConversationId, History, Role, Span, Target, UserId, Viewer, Write,
-};
+use chat_core::{Actor, Archive, Change, ConversationId, Span, Target, UserId, Viewer};
 use chat_testkit::Postgres;
+use chat_testkit::writes::{self, commit, group, prepared, register};
 
 use super::*;
 
-fn prepared(actor: Actor, target: Target, changes: Vec<Change>) -> Prepared {
-    Prepared {
-        write: Write::new(actor, target, changes),
-        digest: [7; 16],
-    }
-}
-
 fn post(user: UserId, conversation: ConversationId) -> Prepared {
-    let target = Target::Conversation(conversation);
-    prepared(
-        Actor::User(user),
-        target,
-        vec![Change::post("hello \0 \u{1a}")],
-    )
-}
-
-async fn commit(store: &PostgresStore, write: Prepared) -> Committed {
-    store.commit(vec![write]).await.remove(0).unwrap()
-}
-
-async fn user(store: &PostgresStore, name: &str) -> UserId {
-    let target = Target::Subject {
-        provider: "test".to_owned(),
-        subject: name.to_owned(),
-    };
-    let register = Change::Register {
-        name: name.to_owned(),
-    };
-    commit(store, prepared(Actor::Host, target, vec![register]))
-        .await
-        .user
-        .unwrap()
-}
-
-async fn group(store: &PostgresStore, users: &[UserId]) -> ConversationId {
-    let create = Change::Create {
-        title: None,
-        data: None,
-        managed: false,
-        history: History::All,
-        members: users.iter().map(|user| (*user, Role::Member)).collect(),
-    };
-    let create = prepared(Actor::Host, Target::Group, vec![create]);
-    commit(store, create).await.conversation.unwrap()
+    writes::post(user, conversation, "hello \0 \u{1a}")
 }
 
 fn trips(store: &PostgresStore) -> usize {
@@ -70,7 +27,7 @@ async fn a_search_is_led_by_its_words() {
     let store = PostgresStore::open(&server.database().unwrap())
         .await
         .unwrap();
-    let ada = user(&store, "ada").await;
+    let ada = register(&store, "ada").await;
     let id = group(&store, &[ada]).await;
     for _ in 0..20 {
         let messages = (0..100).map(|_| post(ada, id)).collect();
@@ -100,7 +57,7 @@ async fn a_group_of_messages_waits_for_the_server_twice() {
     let store = PostgresStore::open(&server.database().unwrap())
         .await
         .unwrap();
-    let (ada, bob) = (user(&store, "ada").await, user(&store, "bob").await);
+    let (ada, bob) = (register(&store, "ada").await, register(&store, "bob").await);
     let mut conversations = Vec::new();
     for _ in 0..8 {
         conversations.push(group(&store, &[ada, bob]).await);
@@ -115,11 +72,11 @@ async fn a_group_of_messages_waits_for_the_server_twice() {
     let direct = prepared(
         Actor::User(ada),
         Target::Direct(ada, bob),
-        vec![Change::post("hello")],
+        Change::post("hello"),
     );
-    let direct = commit(&store, direct).await.conversation.unwrap();
+    let direct = commit(&store, direct).await.unwrap().conversation.unwrap();
     let before = trips(&store);
-    commit(&store, post(ada, direct)).await;
+    commit(&store, post(ada, direct)).await.unwrap();
     assert_eq!(trips(&store) - before, 3);
     let before = trips(&store);
     let page = store
@@ -135,20 +92,20 @@ async fn a_copy_holds_every_row() {
     let from = PostgresStore::open(&server.database().unwrap())
         .await
         .unwrap();
-    let (ada, bob) = (user(&from, "ada").await, user(&from, "bob").await);
+    let (ada, bob) = (register(&from, "ada").await, register(&from, "bob").await);
     // Users without a log yet: more than fit a page.
     for n in 0..9 {
-        user(&from, &format!("user {n}")).await;
+        register(&from, &format!("user {n}")).await;
     }
     let of_both = group(&from, &[ada, bob]).await;
     let direct = prepared(
         Actor::User(ada),
         Target::Direct(ada, bob),
-        vec![Change::post("hello")],
+        Change::post("hello"),
     );
-    let direct = commit(&from, direct).await.conversation.unwrap();
+    let direct = commit(&from, direct).await.unwrap().conversation.unwrap();
     for conversation in [of_both, direct, of_both] {
-        commit(&from, post(ada, conversation)).await;
+        commit(&from, post(ada, conversation)).await.unwrap();
     }
     let react = Change::React {
         message: 2,
@@ -157,9 +114,10 @@ async fn a_copy_holds_every_row() {
     };
     commit(
         &from,
-        prepared(Actor::User(bob), Target::Conversation(of_both), vec![react]),
+        prepared(Actor::User(bob), Target::Conversation(of_both), react),
     )
-    .await;
+    .await
+    .unwrap();
     let to = PostgresStore::open(&server.database().unwrap())
         .await
         .unwrap();
@@ -201,5 +159,5 @@ async fn a_copy_holds_every_row() {
     );
     assert_eq!(told(feeds.0), told(feeds.1));
     // And it goes on from there.
-    assert_eq!(commit(&to, post(bob, of_both)).await.first, 5);
+    assert_eq!(commit(&to, post(bob, of_both)).await.unwrap().first, 5);
 }
