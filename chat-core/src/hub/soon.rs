@@ -84,6 +84,7 @@ mod tests {
 
     use tokio::time::{Instant, timeout};
 
+    use super::Wait;
     use crate::kv::MemoryStore;
     use crate::{Chat, Connection, Identity, Item, Target, Write};
 
@@ -117,6 +118,26 @@ mod tests {
         assert!(matches!(items[..], [Item::Receipt(_)]), "{items:?}");
         let items = next(&mut tablet).await;
         assert!(matches!(items[..], [Item::Event(_)]), "{items:?}");
+        // A signal waits no longer for a mark that waits already.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let post = Write::post(ann, Target::Conversation(id), "hello");
+        chat.commit(post).await.unwrap();
+        let items = next(&mut phone).await;
+        assert!(matches!(items[..], [Item::Event(_)]), "{items:?}");
+        let sleeper = tokio::spawn(async move { (next(&mut phone).await, phone) });
+        tokio::task::yield_now().await;
+        desk.mark(id, Some(3), None).unwrap();
+        chat.enroll("test", "cy", "Cy").await.unwrap();
+        chat.node.hub.flush().await;
+        let began = Instant::now();
+        desk.signal(id, "typing", None).unwrap();
+        let (items, mut phone) = sleeper.await.unwrap();
+        assert!(
+            matches!(items[..], [Item::Signal(_), Item::Receipt(_)]),
+            "{items:?}"
+        );
+        // By the paused clock: 50 ms, and what a timer rounds up.
+        assert!(began.elapsed() < Wait::Mark.time() / 2);
         // What finds company goes with it, at once.
         let began = Instant::now();
         let sleeper = tokio::spawn(async move { next(&mut phone).await });
