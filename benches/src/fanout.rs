@@ -15,7 +15,7 @@ use crate::report::Report;
 use crate::server::Server;
 use crate::sockets::{Heard, Sockets};
 use crate::window::Window;
-use crate::wire::{Post, Wire, place, read_mark};
+use crate::wire::{Post, Wire, instead_of_mark, place, read_mark};
 use crate::ws::Door;
 use crate::{Outcome, beside, machine};
 
@@ -30,9 +30,8 @@ const MARKED_EVERY: Duration = Duration::from_secs(1);
 
 /// Read marks of all sockets in turn.
 struct Marks {
-    conversation: u64,
-    /// The head of the log before this lane's first message.
-    head: u64,
+    /// The server's conversation, and the head of its log before this lane's first message.
+    log: Option<(u64, u64)>,
     next: Instant,
     socket: usize,
 }
@@ -42,7 +41,7 @@ struct Lane {
     name: &'static str,
     sockets: Sockets,
     post: Post,
-    marks: Option<Marks>,
+    marks: Marks,
     pid: u32,
     /// Ends with the lane.
     beside: Option<Beside>,
@@ -63,7 +62,11 @@ impl Lane {
             has: vec![0; sockets.len()],
             sockets,
             post,
-            marks: None,
+            marks: Marks {
+                log: None,
+                next: Instant::now(),
+                socket: 0,
+            },
             pid,
             beside: None,
             sent: 0,
@@ -79,9 +82,7 @@ impl Lane {
         let (reads, messages) = (self.sockets.reads, self.sockets.messages);
         let (meter, idle) = (Meter::start(self.pid)?, self.sockets.idle);
         let began = Instant::now();
-        if let Some(marks) = &mut self.marks {
-            marks.next = began;
-        }
+        self.marks.next = began;
         let (mut open, mut moved) = (true, began);
         loop {
             if open && self.sent < self.complete + outstanding {
@@ -126,13 +127,15 @@ impl Lane {
     }
 
     fn mark(&mut self, now: Instant) -> Outcome<()> {
-        let Some(marks) = &mut self.marks else {
-            return Ok(());
-        };
+        let marks = &mut self.marks;
         let every = MARKED_EVERY / u32::try_from(self.has.len())?;
         while marks.next <= now {
-            let seq = marks.head + self.has[marks.socket];
-            let frame = read_mark(marks.conversation, seq);
+            let frame = match marks.log {
+                Some((conversation, head)) => {
+                    read_mark(conversation, head + self.has[marks.socket])
+                }
+                None => instead_of_mark(self.sockets.wire),
+            };
             self.sockets.send(marks.socket, &frame)?;
             marks.socket = (marks.socket + 1) % self.has.len();
             marks.next += every;
@@ -142,10 +145,8 @@ impl Lane {
 
     fn turn(&mut self, window: &mut Window) -> Outcome<()> {
         let Self { has, reached, .. } = self;
-        let wait = match &self.marks {
-            Some(marks) => marks.next.saturating_duration_since(Instant::now()),
-            None => Duration::from_millis(100),
-        };
+        let next = self.marks.next;
+        let wait = next.saturating_duration_since(Instant::now());
         self.sockets.turn(wait, |socket, heard| {
             if let Heard::Message(_) = heard {
                 has[socket] += 1;
@@ -233,13 +234,7 @@ fn lanes(server: &Server, options: &Fanout, cores: Cores) -> Outcome<(Vec<Lane>,
     let head = place(&event).ok_or("an event is not as expected")?.seq;
     let sockets = Sockets::new(Wire::Native, streams)?;
     let mut chat = Lane::new("server", sockets, post, server.pid);
-    let (next, socket) = (Instant::now(), 0);
-    chat.marks = Some(Marks {
-        conversation,
-        head,
-        next,
-        socket,
-    });
+    chat.marks.log = Some((conversation, head));
     let floors = [How::Coalesced, How::Each, How::Task];
     let mut lanes = Vec::new();
     for beside in beside::start(&floors, payload, &options.peers.peers, cores)? {

@@ -105,7 +105,7 @@ impl Lane {
                     let next = due(pace, self.number - first);
                     wait = wait.min(next.saturating_duration_since(Instant::now()));
                 }
-                while self.door.is_some() && marked <= Instant::now() {
+                while marked <= Instant::now() {
                     self.mark(marks)?;
                     marks += 1;
                     marked += mark_every;
@@ -188,6 +188,10 @@ impl Lane {
 
     fn mark(&mut self, turn: usize) -> Outcome<()> {
         let user = turn % self.sockets.len();
+        if self.door.is_none() {
+            let frame = wire::instead_of_mark(self.sockets.wire);
+            return self.sockets.send(user, &frame);
+        }
         match self.town.last[user] {
             Some((conversation, seq)) => {
                 self.sockets.send(user, &wire::read_mark(conversation, seq))

@@ -304,6 +304,16 @@ pub(crate) fn native(kind: &str, body: Value) -> Vec<u8> {
     ws::frame(ws::TEXT, frame.to_string().as_bytes(), true)
 }
 
+/// What floors and peers are told where the server is told a mark. It asks for nothing, but they have to read it; and who never
+/// sends anything acknowledges what comes at once, on the reader's core, where all others do so on the server's.
+pub(crate) fn instead_of_mark(wire: Wire) -> Vec<u8> {
+    match wire {
+        Wire::Nats => b"PONG\r\n".to_vec(),
+        Wire::Redis => b"\r\n".to_vec(),
+        Wire::Basic | Wire::Native | Wire::Rooms => ws::frame(ws::PONG, &[b' '; 60], true),
+    }
+}
+
 /// Says that all up to there was read.
 pub(crate) fn read_mark(conversation: u64, seq: u64) -> Vec<u8> {
     let frame =
