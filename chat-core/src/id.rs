@@ -106,9 +106,6 @@ impl From<UserId> for LogId {
 pub struct Key([u8; 16]);
 
 impl Key {
-    /// The key of gathered marks: nothing is kept under it, as the highest mark wins however often it is written.
-    pub(crate) const OF_MARKS: Self = Self([0; 16]);
-
     /// A key from its bytes.
     #[must_use]
     pub const fn new(bytes: [u8; 16]) -> Self {

@@ -132,11 +132,11 @@ impl Node {
         }
         let rate = self.rate(&write);
         if rate.is_err() || self.policy.is_some() {
-            let done = self
-                .hub
-                .store
-                .rows(vec![RowKey::Done(write.key, write.actor)])
-                .await?;
+            let key = write.key.map(|key| RowKey::Done(key, write.actor));
+            let done = match key {
+                Some(key) => self.hub.store.rows(vec![key]).await?,
+                None => Vec::new(),
+            };
             if matches!(done[..], [Some(_)]) {
                 // Done already: the store gives the same answer again, whatever rate and policy say today.
                 return Ok(Prepared { write, digest });

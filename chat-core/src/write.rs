@@ -14,8 +14,9 @@ pub struct Write {
     pub actor: Actor,
     /// Where.
     pub target: Target,
-    /// Makes it idempotent for good, together with the actor.
-    pub key: Key,
+    /// Makes it idempotent for good, together with the actor. `None`: nothing is kept of it for a retry, so that it is done as
+    /// often as it is handed in. That is cheaper, and right for an author who could not name the same key again anyway.
+    pub key: Option<Key>,
     /// What, in this order; at most [`crate::Limits::changes`].
     pub changes: Vec<Change>,
 }
@@ -27,7 +28,7 @@ impl Write {
         Self {
             actor,
             target,
-            key: Key::generate(),
+            key: Some(Key::generate()),
             changes,
         }
     }
@@ -241,7 +242,8 @@ impl Change {
 pub struct Prepared {
     /// The write, as policy left it.
     pub write: Write,
-    /// Keyed hash of what was submitted, before policy: tells a retry from another body under the same key.
+    /// Keyed hash of what was submitted, before policy: tells a retry from another body under the same key. Says nothing when
+    /// there is no key.
     pub digest: [u8; 16],
 }
 

@@ -50,7 +50,7 @@ pub fn enrolment(plan: Plan) -> impl Iterator<Item = Write> {
             subject,
         };
         let mut write = Write::new(Actor::Host, target, vec![profile]);
-        write.key = plan.key(u32::MAX, number);
+        write.key = Some(plan.key(u32::MAX, number));
         write
     })
 }
@@ -115,7 +115,7 @@ impl Script {
         // What is drawn now is drawn again for a retry.
         let mut rng = Rng::new(self.rng.clone().any() ^ u64::from(self.number));
         let mut attempt = self.draw(&mut rng);
-        attempt.write.key = self.plan.key(self.writer, self.number);
+        attempt.write.key = Some(self.plan.key(self.writer, self.number));
         attempt
     }
 

@@ -28,7 +28,7 @@ pub fn post(user: UserId, conversation: ConversationId, text: &str) -> Prepared 
 /// A message under a given key.
 pub fn post_as(user: UserId, conversation: ConversationId, text: &str, key: Key) -> Prepared {
     let mut post = post(user, conversation, text);
-    post.write.key = key;
+    post.write.key = Some(key);
     post
 }
 

@@ -72,7 +72,7 @@ impl Plan {
             self.conversation(writer, number),
             vec![post],
         );
-        write.key = Key::new(key);
+        write.key = Some(Key::new(key));
         prepared(write)
     }
 

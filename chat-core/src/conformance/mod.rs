@@ -217,6 +217,7 @@ macro_rules! conformance_tests {
             key_within_a_group
             key_before_permission
             refusal_leaves_the_key_free
+            no_key_no_replay
             all_or_nothing
             refused_alone
             one_direct_of_a_pair

@@ -16,7 +16,7 @@ use super::soon::Wait;
 use super::{Format, Hub};
 use crate::rules::{Row, RowKey};
 use crate::{
-    Actor, Change, ConversationId, Error, Hint, Key, LogId, Marked, Member, Prepared, Seq, Target,
+    Actor, Change, ConversationId, Error, Hint, LogId, Marked, Member, Prepared, Seq, Target,
     UserId, Viewer, Write,
 };
 
@@ -180,7 +180,8 @@ impl Marks {
                 write: Write {
                     actor: Actor::User(user),
                     target: Target::Conversation(conversation),
-                    key: Key::OF_MARKS,
+                    // The highest mark wins, however often it is written.
+                    key: None,
                     changes,
                 },
                 digest: [0; 16],

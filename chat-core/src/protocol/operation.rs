@@ -256,7 +256,7 @@ pub(crate) fn write(me: UserId, request: Request) -> Result<Write, Request> {
         }
         other => return Err(other),
     };
-    let (actor, key) = (Actor::User(me), key.0);
+    let (actor, key) = (Actor::User(me), Some(key.0));
     Ok(Write {
         actor,
         target,
@@ -282,7 +282,7 @@ fn post(me: UserId, ask: Post) -> Write {
     Write {
         actor: Actor::User(me),
         target,
-        key: ask.key.0,
+        key: Some(ask.key.0),
         changes: vec![change],
     }
 }

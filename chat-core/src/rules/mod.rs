@@ -18,7 +18,7 @@ pub use cache::RowCache;
 pub use row::{Counter, Done, EventRow, Moving, Row, RowKey};
 use scratch::{Rows, Scratch, Since, Slot, Stop};
 
-use crate::{Actor, Change, Committed, Error, Key, Prepared, Target, Timestamp, Write};
+use crate::{Actor, Change, Committed, Error, Prepared, Target, Timestamp, Write};
 
 /// A group of writes being decided.
 ///
@@ -151,9 +151,7 @@ impl Group {
 /// The rows that every write of its kind needs, so that most are decided in one round.
 fn needs(write: &Write) -> Vec<RowKey> {
     let mut keys = Vec::with_capacity(8);
-    if is_kept(write) {
-        keys.push(RowKey::Done(write.key, write.actor));
-    }
+    keys.extend(write.key.map(|key| RowKey::Done(key, write.actor)));
     if let Actor::User(user) = write.actor {
         keys.push(RowKey::User(user));
     }
@@ -176,19 +174,13 @@ fn needs(write: &Write) -> Vec<RowKey> {
     keys
 }
 
-/// Whether what a write did is kept under its key: not for marks that were gathered, which may be written twice.
-fn is_kept(write: &Write) -> bool {
-    write.key != Key::OF_MARKS || !write.changes.iter().all(Change::is_mark)
-}
-
 /// Decides one write over the rows as the writes before it left them.
 fn decide(scratch: &mut Scratch<'_>, prepared: &Prepared) -> Result<Committed, Stop> {
     let Prepared { write, digest } = prepared;
     scratch.need(needs(write))?;
-    let is_kept = is_kept(write);
-    if is_kept
-        && let Some(done) =
-            scratch.see::<row::tables::Done>(RowKey::Done(write.key, write.actor))?
+    let key = write.key.map(|key| RowKey::Done(key, write.actor));
+    if let Some(key) = &key
+        && let Some(done) = scratch.see::<row::tables::Done>(key.clone())?
     {
         return replay(done, digest);
     }
@@ -205,19 +197,18 @@ fn decide(scratch: &mut Scratch<'_>, prepared: &Prepared) -> Result<Committed, S
         Target::User(_) | Target::Subject { .. } => user::decide(scratch, write)?,
         _ => conversation::decide(scratch, write)?,
     };
-    if !is_kept {
-        return Ok(committed);
+    if let Some(key) = key {
+        let done = Done {
+            digest: *digest,
+            at: committed.at,
+            conversation: committed.conversation,
+            user: committed.user,
+            login: committed.login,
+            first: committed.first,
+            count: committed.count,
+        };
+        scratch.put(key, Row::Done(done));
     }
-    let done = Done {
-        digest: *digest,
-        at: committed.at,
-        conversation: committed.conversation,
-        user: committed.user,
-        login: committed.login,
-        first: committed.first,
-        count: committed.count,
-    };
-    scratch.put(RowKey::Done(write.key, write.actor), Row::Done(done));
     Ok(committed)
 }
 

@@ -20,6 +20,7 @@ mutations! {
     store::key_within_a_group: With(OncePerGroup);
     store::key_before_permission: With(PermissionFirst);
     store::refusal_leaves_the_key_free: With(Grudge::default());
+    store::no_key_no_replay: With(Zeros);
     chat::replay_despite_rate_limit: With(NothingDone);
     chat::replay_despite_policy: With(NothingDone);
     chat::key_is_of_what_was_submitted: With(Digest(|write| {
@@ -39,7 +40,7 @@ struct Ignored(fn(&Write) -> bool);
 impl Fault for Ignored {
     async fn commit(&self, store: &dyn Store, mut group: Vec<Prepared>) -> Results {
         for prepared in group.iter_mut().filter(|prepared| self.0(&prepared.write)) {
-            prepared.write.key = Key::generate();
+            prepared.write.key = Some(Key::generate());
         }
         store.commit(group).await
     }
@@ -53,9 +54,11 @@ struct UntilReopened(Arc<AtomicU8>);
 impl Fault for UntilReopened {
     async fn commit(&self, store: &dyn Store, mut group: Vec<Prepared>) -> Results {
         for prepared in &mut group {
-            let mut bytes = prepared.write.key.bytes();
-            bytes[15] ^= self.0.load(Ordering::SeqCst);
-            prepared.write.key = Key::new(bytes);
+            prepared.write.key = prepared.write.key.map(|key| {
+                let mut bytes = key.bytes();
+                bytes[15] ^= self.0.load(Ordering::SeqCst);
+                Key::new(bytes)
+            });
         }
         store.commit(group).await
     }
@@ -80,12 +83,12 @@ impl Fault for Digest {
 
 /// A key is the same whoever uses it.
 #[derive(Clone, Default)]
-struct Anybodys(Arc<Mutex<HashMap<Key, Committed>>>);
+struct Anybodys(Arc<Mutex<HashMap<Option<Key>, Committed>>>);
 
 #[async_trait]
 impl Fault for Anybodys {
     async fn commit(&self, store: &dyn Store, group: Vec<Prepared>) -> Results {
-        let keys: Vec<Key> = group.iter().map(|prepared| prepared.write.key).collect();
+        let keys: Vec<_> = group.iter().map(|prepared| prepared.write.key).collect();
         let mut results = store.commit(group).await;
         let mut known = self.0.lock().unwrap();
         for (key, result) in keys.into_iter().zip(&mut results) {
@@ -111,7 +114,7 @@ impl Fault for OncePerGroup {
         let mut seen = BTreeSet::new();
         for prepared in &mut group {
             if !seen.insert(prepared.write.key) {
-                prepared.write.key = Key::generate();
+                prepared.write.key = Some(Key::generate());
             }
         }
         store.commit(group).await
@@ -142,12 +145,12 @@ impl Fault for PermissionFirst {
 
 /// What was refused once is refused for good.
 #[derive(Clone, Default)]
-struct Grudge(Arc<Mutex<BTreeSet<Key>>>);
+struct Grudge(Arc<Mutex<BTreeSet<Option<Key>>>>);
 
 #[async_trait]
 impl Fault for Grudge {
     async fn commit(&self, store: &dyn Store, group: Vec<Prepared>) -> Results {
-        let keys: Vec<Key> = group.iter().map(|prepared| prepared.write.key).collect();
+        let keys: Vec<_> = group.iter().map(|prepared| prepared.write.key).collect();
         let mut results = store.commit(group).await;
         let mut refused = self.0.lock().unwrap();
         for (key, result) in keys.into_iter().zip(&mut results) {
@@ -158,6 +161,20 @@ impl Fault for Grudge {
             }
         }
         results
+    }
+}
+
+/// A write without a key is one under sixteen zeros.
+#[derive(Clone)]
+struct Zeros;
+
+#[async_trait]
+impl Fault for Zeros {
+    async fn commit(&self, store: &dyn Store, mut group: Vec<Prepared>) -> Results {
+        for prepared in &mut group {
+            prepared.write.key.get_or_insert(Key::new([0; 16]));
+        }
+        store.commit(group).await
     }
 }
 

@@ -163,10 +163,13 @@ impl Fault for Torn {
             };
             let mut result = Err(Error::invalid("nothing to do"));
             for (part, changes) in (0..).zip(parts) {
-                let mut bytes = prepared.write.key.bytes();
-                bytes[15] ^= part;
+                let key = prepared.write.key.map(|key| {
+                    let mut bytes = key.bytes();
+                    bytes[15] ^= part;
+                    Key::new(bytes)
+                });
                 let mut write = prepared.clone();
-                (write.write.key, write.write.changes) = (Key::new(bytes), changes);
+                (write.write.key, write.write.changes) = (key, changes);
                 result = store.commit(vec![write]).await.remove(0);
                 if result.is_err() {
                     break;

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use chat_core::protocol::{Close, Outgoing, Ref, sentence};
 use chat_core::{
-    Closed, Connection, ConversationId, Delivery, Error, ErrorKind, Event, EventKind, Format, Item,
-    LogId, Target, UserId, Write,
+    Actor, Change, Closed, Connection, ConversationId, Delivery, Error, ErrorKind, Event,
+    EventKind, Format, Item, LogId, Target, UserId, Write,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -229,7 +229,13 @@ fn write(me: UserId, raw: &Raw<'_>) -> Result<Write, Error> {
     let detail = "`content` must be a string";
     let content: Option<String> = read(raw.content, detail)?;
     let content = content.ok_or_else(|| Error::invalid(detail))?;
-    Ok(Write::post(me, target, content))
+    // A client of this profile has no key to name again.
+    Ok(Write {
+        actor: Actor::User(me),
+        target,
+        key: None,
+        changes: vec![Change::post(content)],
+    })
 }
 
 /// A field in its second step.

@@ -78,8 +78,8 @@ impl Rules {
 /// protocol, `bearer.` and the token: it is never answered with.
 ///
 /// Else it is the basic profile: client frames are `SendFrame`; server frames are `MessageFrame` for each message in one's
-/// conversations, one's own included, in order, and `ErrorFrame` about a frame that was refused. The server gives each
-/// message its key: a client that sends again by itself may double.
+/// conversations, one's own included, in order, and `ErrorFrame` about a frame that was refused. Messages have no
+/// key here: a client that sends again by itself may double.
 ///
 /// Close codes: 1008 log in again · 1009 frame too large · 1003 not a text frame · 1002, 1007 against the protocol ·
 /// 1001 the server stops: connect again · 4008 too slow: connect again and load afresh · 4009 too many sockets, the

@@ -271,7 +271,8 @@ impl Naive {
         id: ConversationId,
     ) -> Result<Answer, Refusal> {
         let body = format!("{:?}{:?}", write.target, write.changes);
-        if let Some((first, answer)) = self.done.get(&(write.actor, write.key)) {
+        let key = write.key.map(|key| (write.actor, key));
+        if let Some((first, answer)) = key.and_then(|key| self.done.get(&key)) {
             if *first != body {
                 return Err(vec![ErrorKind::Conflict]);
             }
@@ -284,8 +285,8 @@ impl Naive {
         // On a copy: what is refused has never been.
         let mut all = self.clone();
         let answer = all.attempt(write, at, id)?;
-        let key = (write.actor, write.key);
-        all.done.insert(key, (body, answer.clone()));
+        all.done
+            .extend(key.map(|key| (key, (body, answer.clone()))));
         *self = all;
         Ok(answer)
     }

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use crate::conformance::world::{World, about_self, create, created, prepared, refused, to};
 use crate::conformance::{Fixture, Outcome, Verdict, Violation, ensure, ensure_eq};
 use crate::{
-    Actor, Change, Committed, Error, ErrorKind, History, Target, Timestamp, Viewer, Write,
+    Actor, Change, Committed, Error, ErrorKind, History, Key, Target, Timestamp, Viewer, Write,
 };
 
 /// What an answer says about the write, whether it is the first or a replay.
@@ -287,5 +287,36 @@ pub async fn refusal_leaves_the_key_free(fixture: &dyn Fixture) -> Outcome {
     let done = world.commit(write.clone()).await?;
     ensure!(!done.replayed, "a refused write is said to have been done");
     replays(&done, world.commit(write).await)?;
+    Ok(Verdict::Holds)
+}
+
+/// Without a key a write is done as often as it is handed in. Zeros are a key like any other.
+///
+/// # Errors
+/// How it was broken.
+pub async fn no_key_no_replay(fixture: &dyn Fixture) -> Outcome {
+    let world = World::open(fixture).await?;
+    let [alice, bob] = world.users().await?;
+    let mut write = Write::post(alice, Target::Direct(alice, bob), "again");
+    write.key = None;
+    let mut answers = world.group(vec![write.clone(), write.clone()]).await?;
+    answers.push(world.commit(write.clone()).await);
+    let mut id = None;
+    for (before, done) in (0..).zip(answers) {
+        let done = done?;
+        ensure!(!done.replayed, "without a key something is a replay");
+        // The conversation is created by the first: its log begins with that.
+        ensure_eq!(done.last(), before + 2, "the place of a message");
+        id = done.conversation;
+    }
+    write.key = Some(Key::new([0; 16]));
+    let first = world.commit(write.clone()).await?;
+    ensure!(!first.replayed, "zeros are no key");
+    replays(&first, world.commit(write).await)?;
+    let Some(id) = id else {
+        return Err(Violation::new("a conversation is not named"));
+    };
+    let history = world.history(Viewer::All, id).await?;
+    ensure_eq!(history.len(), 4, "messages");
     Ok(Verdict::Holds)
 }

@@ -24,7 +24,7 @@ pub use feed::{consumers_go_on_where_they_were, feed_skips_nothing};
 pub use found::{one_conversation_of_a_key, one_direct_of_a_pair, one_user_of_a_subject};
 pub use keys::{
     key_before_permission, key_covers_creation, key_is_the_authors, key_outlives_reopening,
-    key_with_another_body, key_within_a_group, one_key_a_hundred_times,
+    key_with_another_body, key_within_a_group, no_key_no_replay, one_key_a_hundred_times,
     refusal_leaves_the_key_free,
 };
 pub use lists::{

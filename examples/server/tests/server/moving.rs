@@ -34,7 +34,7 @@ pub(crate) fn sqlite(path: &Path) -> String {
 
 fn post(actor: Actor, target: Target, text: String) -> Prepared {
     let mut write = Write::new(actor, target, vec![Change::post(text)]);
-    write.key = Key::generate();
+    write.key = Some(Key::generate());
     Prepared {
         write,
         digest: [0; 16],
