@@ -98,21 +98,22 @@ impl Node {
             .take(user, cost, limits.search_rate, limits.search_burst)
     }
 
-    /// [`Chat::prepare`] where nothing has to be waited for; `None` where something has.
-    fn prepare_now(&self, write: &Write) -> Option<Result<Prepared, Error>> {
-        let secret = self.secret.get()?;
+    /// [`Chat::prepare`] where nothing has to be waited for; else gives the write back.
+    fn prepare_now(&self, write: Write) -> Result<Result<Prepared, Error>, Write> {
+        let Some(secret) = self.secret.get() else {
+            return Err(write);
+        };
         if self.policy.is_some() {
-            return None;
+            return Err(write);
         }
-        if let Err(error) = self.check(write) {
-            return Some(Err(error));
+        if let Err(error) = self.check(&write) {
+            return Ok(Err(error));
         }
         // Who writes too often may be retrying what is done already: that takes a look into the store.
-        self.rate(write).ok()?;
-        Some(prepare::digest(secret, write).map(|digest| Prepared {
-            write: write.clone(),
-            digest,
-        }))
+        if self.rate(&write).is_err() {
+            return Err(write);
+        }
+        Ok(prepare::digest(secret, &write).map(|digest| Prepared { write, digest }))
     }
 
     fn check(&self, write: &Write) -> Result<(), Error> {
@@ -154,11 +155,12 @@ impl Node {
     }
 
     /// A connection's write: straight to the store where it can, else through a task that keeps the order.
-    pub(crate) fn submit(self: &Arc<Self>, device: &Arc<Device>, reference: u64, write: Write) {
-        if device.is_straight()
-            && let Some(prepared) = self.prepare_now(&write)
-        {
-            return self.hand_in(device, reference, prepared);
+    pub(crate) fn submit(self: &Arc<Self>, device: &Arc<Device>, reference: u64, mut write: Write) {
+        if device.is_straight() {
+            match self.prepare_now(write) {
+                Ok(prepared) => return self.hand_in(device, reference, prepared),
+                Err(back) => write = back,
+            }
         }
         if device.queue(reference, write) {
             let (node, device) = (Arc::clone(self), Arc::clone(device));
