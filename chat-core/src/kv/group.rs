@@ -16,8 +16,8 @@ pub(super) struct Changes {
     pub(super) position: u64,
 }
 
-/// What stood under the key of a row before: in how many parts; `None` when nothing stood there.
-type Before = HashMap<RowKey, Option<u32>>;
+/// What stood under the key of a row before: in how many parts; `None` when nothing stood there. Hashed as the rules' rows are.
+type Before = HashMap<RowKey, Option<u32>, foldhash::fast::RandomState>;
 
 /// Decides a group after the feed's last position. Nobody may change the engine until the batch is applied; the cache is
 /// right from then on.
@@ -29,7 +29,7 @@ pub(super) fn decide<E: Engine>(
 ) -> Result<(Changes, Vec<Result<Committed, Error>>), Error> {
     let view = View::new(engine);
     let mut group = Group::new(writes, Timestamp::now());
-    let mut before = Before::new();
+    let mut before = Before::default();
     let Outcome { changes, results } = loop {
         match group.step() {
             Step::Need(keys) => {
@@ -78,7 +78,7 @@ pub(super) fn adopt<E: Engine>(
     mut position: u64,
 ) -> Result<Changes, Error> {
     let view = View::new(engine);
-    let mut before = Before::new();
+    let mut before = Before::default();
     let mut new = Vec::new();
     for (key, _) in &rows {
         let stood = match view.read(key)? {
@@ -109,7 +109,7 @@ pub(super) fn first<E: Engine>(engine: &E) -> Result<Batch, Error> {
     let mut batch = Batch::new();
     encode(
         engine,
-        &Before::new(),
+        &Before::default(),
         &RowKey::Secret(),
         Some(&secret),
         &mut batch,
