@@ -129,7 +129,7 @@ impl Chat {
             .hand_in(prepared, Reply::Caller(reply))?;
         outcome.await.unwrap_or_else(|_| {
             Err(Error::unavailable(
-                "the outcome is unknown: retry with the same key",
+                "the outcome is unknown: retry with the same key, or look whether it is there",
             ))
         })
     }

@@ -123,7 +123,7 @@ async fn commit(hub: &Hub, writes: Vec<Prepared>, replies: Vec<Reply>, again: bo
     for reply in replies {
         let lost = || {
             Err(Error::unavailable(
-                "the store gave no outcome: retry with the same key",
+                "the store gave no outcome: retry with the same key, or look whether it is there",
             ))
         };
         let outcome = outcomes.next().unwrap_or_else(lost);
