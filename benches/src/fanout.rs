@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::beside::Beside;
 use crate::layers::{Layers, Perf};
 use crate::machine::Meter;
-use crate::options::{Cores, Fanout, How, Scene};
+use crate::options::{Cores, Fanout, Scene};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::server::Server;
@@ -169,7 +169,8 @@ impl Lane {
 /// The workload `fanout`.
 pub(crate) fn run(options: &Fanout, cores: Cores) -> Outcome<Vec<Report>> {
     let receivers = options.receivers;
-    machine::allow_files((5 + options.peers.peers.len() as u64) * receivers + 200)?;
+    let others = options.floors.len() + options.peers.peers.len();
+    machine::allow_files((1 + others as u64) * receivers + 200)?;
     let store = options.keeps.store.as_ref();
     let server = Server::host(Scene::Room, receivers, store, cores)?;
     let (mut lanes, payload) = lanes(&server, options, cores)?;
@@ -235,9 +236,8 @@ fn lanes(server: &Server, options: &Fanout, cores: Cores) -> Outcome<(Vec<Lane>,
     let sockets = Sockets::new(Wire::Native, streams)?;
     let mut chat = Lane::new("server", sockets, post, server.pid);
     chat.marks.log = Some((conversation, head));
-    let floors = [How::Coalesced, How::Each, How::Task];
     let mut lanes = Vec::new();
-    for beside in beside::start(&floors, payload, &options.peers.peers, cores)? {
+    for beside in beside::start(&options.floors, payload, &options.peers.peers, cores)? {
         let sockets = beside.open(&vec![vec![0]; paths.len()])?;
         let post = Post::to_room(beside.wire, 0, payload);
         let pid = beside.server.pid;

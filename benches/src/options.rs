@@ -236,6 +236,15 @@ pub(crate) struct Fanout {
     pub(crate) keeps: Keeps,
     #[command(flatten)]
     pub(crate) rounds: Rounds,
+    /// Floors to measure beside it: each takes as many open files as there are receivers
+    #[arg(
+        long = "floor",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "coalesced,each,task",
+        value_name = "FLOOR,…"
+    )]
+    pub(crate) floors: Vec<How>,
     #[command(flatten)]
     pub(crate) peers: Peers,
     /// Have `perf` watch the server's rounds, and tell which layers its time goes to
