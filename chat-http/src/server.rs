@@ -86,6 +86,10 @@ impl Server {
     /// Serves until `shutdown` is ready, then stops: accepts no more, answers what was asked, tells each socket to connect
     /// elsewhere (1001), drains the chat, and waits until all connections are gone, at most [`ServerLimits::drain`].
     ///
+    /// When a server comes back, all clients do so at once. A listener of [`TcpListener::bind`] lets 128 of them wait to be
+    /// accepted, and who finds no room tries again after a second at the earliest: better make it by
+    /// [`TcpSocket::listen`](tokio::net::TcpSocket::listen) with some thousands.
+    ///
     /// # Errors
     /// What [`chat_core::Chat::drain`] says. Failing to accept is logged and tried again.
     pub async fn run(

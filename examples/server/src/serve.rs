@@ -10,7 +10,7 @@ use chat_auth::{Auth, Jwt, Secret};
 use chat_core::{Chat, Error, Limits};
 use chat_http::{Http, Rates, Server, ServerLimits};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::brand::Brand;
 use crate::client;
@@ -23,6 +23,10 @@ const DRAIN: Duration = Duration::from_secs(8);
 
 /// Open files besides connections: the store's, the runtime's, the standard streams.
 const SPARE_FILES: usize = 64;
+
+/// Connections that may wait to be accepted, if the system allows so many. When a server comes back all come at once, and who
+/// finds no room tries again after a second at the earliest.
+const WAITING: u32 = 4096;
 
 /// Serves until a signal comes; gives the exit code.
 ///
@@ -37,7 +41,7 @@ pub(crate) async fn serve(options: &Options) -> Result<ExitCode, String> {
         .map(Brand::load)
         .transpose()?;
     // Before the store: whoever starts a second server by mistake is told just that.
-    let listener = listen(options.network.listen).await?;
+    let listener = listen(options.network.listen)?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let chat = open(options).await?;
     let http = http(options, chat, address, brand.as_ref())?;
@@ -58,17 +62,23 @@ pub(crate) async fn serve(options: &Options) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| match error.kind() {
-            ErrorKind::AddrInUse => {
-                format!(
-                    "{address} is taken: stop what listens there, or choose another with --listen"
-                )
-            }
-            _ => format!("cannot listen on {address}: {error}; choose another with --listen"),
-        })
+fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    let bind = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // Connections of a server that ended just now are no hindrance.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(WAITING)
+    };
+    bind().map_err(|error: io::Error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("{address} is taken: stop what listens there, or choose another with --listen")
+        }
+        _ => format!("cannot listen on {address}: {error}; choose another with --listen"),
+    })
 }
 
 /// A chat over the store.
@@ -186,4 +196,29 @@ fn announce(options: &Options, address: SocketAddr) {
 /// A line for whoever started this. Nobody may be listening; that is no error.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// More come at once than are accepted meanwhile, as when a server comes back: none is turned away.
+    #[tokio::test]
+    async fn a_crowd_waits_to_be_accepted() {
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+        let crowd = allowed.trim().parse().unwrap_or(128).min(500);
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..crowd {
+            // Who finds no room would wait until somebody is accepted.
+            let connect =
+                tokio::time::timeout(Duration::from_secs(60), TcpStream::connect(address));
+            waiting.push(connect.await.unwrap().unwrap());
+        }
+    }
 }
