@@ -5,13 +5,12 @@
 //! stands behind that is told again, so that the loader knows a message when it comes.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
 
 use mio::{Events, Interest, Poll, Token};
 
 use crate::options::{Bare, How};
 use crate::ws::{self, Scanner};
-use crate::{Outcome, tasks, wire};
+use crate::{Outcome, machine, tasks, wire};
 
 /// What is read at once.
 const READ: usize = 64 << 10;
@@ -40,9 +39,8 @@ struct Room {
 
 /// Serves until the parent ends or closes this process's input. Its first line of output is the port.
 pub(crate) fn serve(options: &Bare) -> Outcome<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let listener = machine::listen()?;
     println!("{}", listener.local_addr()?.port());
-    listener.set_nonblocking(true)?;
     let answer = ws::frame(ws::TEXT, &vec![b'x'; options.payload], false);
     if options.how == How::Task {
         return tasks::serve(listener, answer);

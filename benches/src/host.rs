@@ -2,7 +2,6 @@
 //! logins. Nothing is switched off but the rate limits.
 
 use std::io::{Read, Write};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +15,7 @@ use chat_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
 
 use crate::options::{Host, Store};
-use crate::{Outcome, scene};
+use crate::{Outcome, machine, scene};
 
 /// Writes committed at once.
 const AT_ONCE: usize = 512;
@@ -60,7 +59,7 @@ pub(crate) fn serve(options: &Host) -> Outcome<()> {
         let mut limits = ServerLimits::default();
         limits.connections = room;
         limits.per_address = room;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = TcpListener::from_std(machine::listen()?)?;
         print!("{}", listener.local_addr()?.port());
         for (conversation, seq) in groups {
             print!(" {conversation}:{seq}");

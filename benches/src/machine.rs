@@ -1,6 +1,6 @@
 //! What the machine tells of processes and itself; all of it Linux's `/proc` (proc(5)).
 
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
@@ -34,6 +34,18 @@ pub(crate) fn connect(from: usize, to: SocketAddr) -> Outcome<TcpStream> {
         Ipv4Addr::new(127, 0, 0, u8::try_from(from + 1)?),
         to,
     )?)
+}
+
+/// Connections that may wait to be accepted: who finds no room comes back after a second.
+const WAITING: i32 = 4096;
+
+/// Listens on a free loopback port, without blocking.
+pub(crate) fn listen() -> Outcome<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    // Once more, with more room than the standard library gives.
+    system::listen(&listener, WAITING)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// CPU seconds of a process so far, all threads.
@@ -135,7 +147,7 @@ impl Meter {
 
 #[cfg(target_os = "linux")]
 mod system {
-    use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
     use rustix::net;
     use rustix::process::{Pid, Resource, Rlimit, Signal};
@@ -155,6 +167,10 @@ mod system {
         net::bind(&socket, &SocketAddr::from((from, 0)))?;
         net::connect(&socket, &to)?;
         Ok(socket.into())
+    }
+
+    pub(super) fn listen(listener: &TcpListener, waiting: i32) -> std::io::Result<()> {
+        Ok(net::listen(listener, waiting)?)
     }
 
     pub(super) fn allow_files(count: u64) -> bool {
@@ -181,7 +197,7 @@ mod system {
 /// Elsewhere it compiles, and stops at the first look into `/proc`.
 #[cfg(not(target_os = "linux"))]
 mod system {
-    use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
     pub(super) fn pin(_: usize) -> bool {
         false
@@ -189,6 +205,10 @@ mod system {
 
     pub(super) fn connect(_: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
         TcpStream::connect(to)
+    }
+
+    pub(super) fn listen(_: &TcpListener, _: i32) -> std::io::Result<()> {
+        Ok(())
     }
 
     pub(super) fn allow_files(_: u64) -> bool {
