@@ -46,6 +46,7 @@ impl Hub {
     async fn subscribe(self: &Arc<Self>, user: &Arc<OnlineUser>) -> Result<(), Error> {
         let memberships = self.store.memberships(user.id).await?;
         let mut logs = Vec::with_capacity(memberships.conversations.len() + 1);
+        lock(&user.logs).reserve_exact(logs.capacity());
         let mut subscribe = |log: LogId, ranges: Ranges, head: Seq| {
             logs.push(log);
             let (user, read_at, after) = (Arc::clone(user), head, head);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::shard::{Answer, Command, OpenLog, Shard};
+use super::shard::{Answer, Command, Shard};
 use super::{Delivery, Hub, Receipt};
 use crate::{Error, Event, EventKind, LogId, Seq, UserId, Viewer};
 
@@ -73,14 +73,8 @@ impl Shard {
             rest = more;
         }
         for (seq, answer) in answers {
-            match self.logs.get_mut(&log) {
-                Some(OpenLog {
-                    last,
-                    hole: Some(hole),
-                    ..
-                }) if *last < seq => {
-                    hole.answers.push((seq, answer));
-                }
+            match self.hole(log) {
+                Some((last, hole)) if last < seq => hole.answers.push((seq, answer)),
                 _ => answer.device.answer(answer.item),
             }
         }
@@ -181,12 +175,15 @@ impl Shard {
         }
     }
 
+    /// The hole of a log, and up to where it was delivered.
+    fn hole(&mut self, log: LogId) -> Option<(Seq, &mut Hole)> {
+        let open = self.logs.get_mut(&log)?;
+        Some((open.last, open.hole.as_deref_mut()?))
+    }
+
     /// Has a hole read from the store after a while, unless that is under way.
     pub(super) fn fetch(&mut self, log: LogId, patience: Duration) {
-        let Some(OpenLog {
-            hole: Some(hole), ..
-        }) = self.logs.get_mut(&log)
-        else {
+        let Some((_, hole)) = self.hole(log) else {
             return;
         };
         if std::mem::replace(&mut hole.fetching, true) {
@@ -204,19 +201,14 @@ impl Shard {
 
     /// Reads what is still missing from the store.
     pub(super) fn read(&mut self, log: LogId) {
-        let Some(OpenLog {
-            last,
-            hole: Some(hole),
-            ..
-        }) = self.logs.get_mut(&log)
-        else {
+        let Some((last, hole)) = self.hole(log) else {
             return;
         };
-        if hole.target <= *last {
+        if hole.target <= last {
             hole.fetching = false;
             return;
         }
-        let (last, hub, commands) = (*last, Arc::clone(&self.hub), self.commands.clone());
+        let (hub, commands) = (Arc::clone(&self.hub), self.commands.clone());
         tokio::spawn(async move {
             let (events, ends) = match missing(&hub, log, last).await {
                 Ok((events, ends)) => {
@@ -241,20 +233,15 @@ impl Shard {
         for (user, end) in ends {
             self.end(log, user, end);
         }
-        let Some(OpenLog {
-            last,
-            hole: Some(hole),
-            ..
-        }) = self.logs.get_mut(&log)
-        else {
+        let Some((last, hole)) = self.hole(log) else {
             return;
         };
         hole.fetching = false;
         let Some(events) = events else { return };
-        let next = *last + 1;
+        let next = last + 1;
         if events.first().is_none_or(|first| first.event.seq > next) {
             // The hint promised what the store does not have.
-            hole.target = *last;
+            hole.target = last;
             hole.receipts.clear();
         }
         let mut rest = &events[..];
@@ -268,7 +255,7 @@ impl Shard {
             rest = more;
         }
         self.fill(log).await;
-        if self.logs.get(&log).is_some_and(OpenLog::is_behind) {
+        if self.logs.get(&log).is_some_and(|open| open.is_behind()) {
             self.fetch(log, Duration::ZERO);
         }
     }

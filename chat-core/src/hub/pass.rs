@@ -67,7 +67,9 @@ impl Shard {
             (EventKind::Left { user }, _) => {
                 if let Some(open) = self.logs.get_mut(&log) {
                     open.settled = open.settled.max(open.last);
-                    open.told.retain(|told| told.user != *user);
+                    if let Some(told) = &mut open.told {
+                        told.forget(*user);
+                    }
                 }
                 if let Some(user) = self.hub.users.get(*user) {
                     if user.place(log).is_some() {

@@ -310,18 +310,24 @@ impl Hub {
     }
 }
 
-/// What the devices here were told that a member marked.
-pub(super) struct Told {
-    pub(super) user: UserId,
-    read: Seq,
-    delivered: Seq,
-}
+/// What the devices here were told of a log's members who moved their marks since it is open here: read and delivered.
+#[derive(Default)]
+pub(super) struct Told(Vec<(UserId, Seq, Seq)>);
 
 impl Told {
     fn covers(&self, receipt: &Receipt) -> bool {
-        self.user == receipt.user
-            && self.read >= receipt.read
-            && self.delivered >= receipt.delivered
+        self.0.iter().any(|(user, read, delivered)| {
+            *user == receipt.user && *read >= receipt.read && *delivered >= receipt.delivered
+        })
+    }
+
+    fn set(&mut self, receipt: &Receipt) {
+        self.forget(receipt.user);
+        self.0.push((receipt.user, receipt.read, receipt.delivered));
+    }
+
+    pub(super) fn forget(&mut self, user: UserId) {
+        self.0.retain(|(other, ..)| *other != user);
     }
 }
 
@@ -332,7 +338,7 @@ impl Shard {
         let Some(open) = self.logs.get_mut(&log) else {
             return;
         };
-        if open.told.iter().any(|told| told.covers(&receipt)) {
+        if open.told.as_ref().is_some_and(|told| told.covers(&receipt)) {
             return;
         }
         if seen > open.last {
@@ -341,12 +347,7 @@ impl Shard {
             return self.fetch(log, PATIENCE);
         }
         let user = receipt.user;
-        open.told.retain(|told| told.user != user);
-        open.told.push(Told {
-            user,
-            read: receipt.read,
-            delivered: receipt.delivered,
-        });
+        open.told.get_or_insert_default().set(&receipt);
         let hub = Arc::clone(&self.hub);
         self.each_present(log, |other, device| {
             if other.id != user && device.receipt(&receipt, &hub.limits) {

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::device::Device;
@@ -107,18 +108,18 @@ pub(crate) struct Answer {
     pub(crate) item: Item,
 }
 
-/// A log that is open here.
+/// A log that is open here. There are several for each user, so what few of them need lies elsewhere.
 pub(super) struct OpenLog {
     /// Delivered up to here.
     pub(super) last: Seq,
     /// Memberships read at this seq or later still hold: nobody left since.
     pub(super) settled: Seq,
-    pub(super) subscribers: Vec<Subscriber>,
+    /// Mostly one or two.
+    pub(super) subscribers: SmallVec<[Subscriber; 2]>,
     pub(super) hole: Option<Box<Hole>>,
     /// How often members had moved their marks when all that was told.
     pub(super) marks: Option<u64>,
-    /// Of members who moved theirs since it is open here.
-    pub(super) told: Vec<Told>,
+    pub(super) told: Option<Box<Told>>,
 }
 
 impl OpenLog {
@@ -135,7 +136,8 @@ pub(crate) struct Shard {
     receive: mpsc::UnboundedReceiver<Command>,
     /// What was received and is to be done, in this order.
     queue: VecDeque<Command>,
-    pub(super) logs: HashMap<LogId, OpenLog>,
+    /// Each by itself: a table has room for up to twice as many.
+    pub(super) logs: HashMap<LogId, Box<OpenLog>>,
     /// What may be done while a log is visited is being done: a log visited by that is visited to its end.
     is_visiting: bool,
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::shard::{Command, OpenLog, Shard};
 use super::users::OnlineUser;
 use super::{Closed, Delivery};
@@ -172,15 +174,14 @@ impl Shard {
         let hub = &self.hub;
         let open = self.logs.entry(log).or_insert_with(|| {
             hub.watch(log, true);
-            let (subscribers, hole) = (Vec::new(), None);
-            OpenLog {
+            Box::new(OpenLog {
                 last: after,
                 settled: after,
-                subscribers,
-                hole,
+                subscribers: SmallVec::new(),
+                hole: None,
                 marks: None,
-                told: Vec::new(),
-            }
+                told: None,
+            })
         });
         if read_at < open.settled
             && let LogId::Conversation(conversation) = log

@@ -142,12 +142,8 @@ pub(crate) async fn upgrade(
         }
         Some((identity, connection)) => {
             let in_flight = inner.chat.limits().in_flight;
-            Client::Basic(Basic::new(
-                identity.user,
-                connection,
-                inner.format,
-                in_flight,
-            ))
+            let basic = Basic::new(identity.user, connection, inner.format, in_flight);
+            Client::Basic(Box::new(basic))
         }
     };
     let socket = socket::Start {

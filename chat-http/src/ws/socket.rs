@@ -30,12 +30,12 @@ thread_local! {
     static FRAMES: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Who is at the other end, by what they speak.
+/// Who is at the other end, by what they speak. Boxed, so that a task fits into five times 128 bytes, tokio's measure of one.
 pub(super) enum Client {
     /// Somebody whose login does not count, or who was told that it is over.
     Nobody,
     /// The basic profile.
-    Basic(Basic),
+    Basic(Box<Basic>),
     /// The native protocol.
     Native(Box<Session>),
 }
