@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use self::catching::Catching;
@@ -38,6 +39,8 @@ struct State {
     /// fan-out need not look any further.
     lent: Option<Arc<dyn Outlet>>,
     closed: bool,
+    /// The owner waits to be woken.
+    sleeps: bool,
     /// Among those that are woken soon.
     soon: Option<Wait>,
     /// A task works off what was submitted.
@@ -45,8 +48,10 @@ struct State {
     in_flight: usize,
     /// What went to the outlet in part.
     rest: Option<Box<Rest>>,
-    items: Vec<Item>,
+    /// Mostly one: it needs no room of its own.
+    items: SmallVec<[Item; 1]>,
     bytes: usize,
+    /// Of the owner, kept while it is awake: mostly it sleeps with the same one.
     waker: Option<Waker>,
     /// Each with the time it was sent; one of each kind of a user in a conversation.
     signals: Vec<(Instant, Arc<Signal>)>,
@@ -68,11 +73,12 @@ impl Device {
             state: Mutex::new(State {
                 lent: None,
                 closed: false,
+                sleeps: false,
                 soon: None,
                 running: false,
                 in_flight: 0,
                 rest: None,
-                items: Vec::new(),
+                items: SmallVec::new(),
                 bytes: 0,
                 waker: None,
                 signals: Vec::new(),
@@ -130,36 +136,26 @@ impl Device {
         Some(rest)
     }
 
-    /// Sends live events through the outlet that is lent, if nothing stands before them; false: nothing was sent, and they
-    /// have to be delivered. Who waits for the outcome of a write gets its event by the queue, in one write with it.
-    pub(super) fn offer(&self, run: &Run<'_>) -> bool {
-        let mut state = lock(&self.state);
-        let Some(outlet) = &state.lent else {
-            return false;
-        };
-        debug_assert!(state.is_clear());
-        match outlet.offer(run) {
-            Sent::All => return true,
-            Sent::Nothing => {}
-            Sent::Part(rest) => {
-                state.bytes += rest.size();
-                state.rest = Some(Box::new(rest));
-            }
-        }
-        // It takes no more for now: its owner finds out when it does.
-        state.lent = None;
-        state.wake();
-        state.rest.is_some()
-    }
-
-    /// Live events, consecutive ones of a log. The log's shard calls this in the log's order.
-    pub(crate) fn deliver(
+    /// Live events, consecutive ones of a log. The log's shard calls this in the log's order. `all`: the same, if they may be
+    /// sent through the outlet that is lent. True: they were. Who waits for the outcome of a write gets its event by the
+    /// queue, in one write with it.
+    pub(super) fn deliver(
         &self,
+        all: Option<&Run<'_>>,
         run: &[Arc<Delivery>],
         is_hidden: impl Fn(&Delivery) -> bool,
         limits: &Limits,
-    ) {
-        self.change(|state| state.deliver(run, is_hidden, limits));
+    ) -> bool {
+        let mut state = lock(&self.state);
+        if all.is_some_and(|all| state.offer(all)) {
+            return true;
+        }
+        if !state.closed {
+            state.deliver(run, is_hidden, limits);
+            state.recall();
+            state.wake();
+        }
+        false
     }
 
     /// The same for events that can wait. True: to be woken soon.
@@ -275,7 +271,7 @@ impl Device {
         }
         change(&mut state);
         state.recall();
-        let sleeps = state.waker.is_some() && state.has_queued();
+        let sleeps = state.sleeps && state.has_queued();
         let is_first = sleeps && state.soon.is_none_or(|other| wait < other);
         if is_first {
             state.soon = Some(wait);
@@ -346,17 +342,20 @@ impl Device {
     pub(crate) fn poll(&self, cx: &mut Context<'_>, items: &mut Vec<Item>) -> Poll<()> {
         let mut state = lock(&self.state);
         let before = items.len();
-        let signals = std::mem::take(&mut state.signals).into_iter();
-        let in_time = signals.filter(|(sent, _)| sent.elapsed() < LIFE);
-        items.extend(in_time.map(|(_, signal)| Item::Signal(signal)));
-        // An idle connection holds no buffer: who brings none gets this one.
-        let mut queued = std::mem::take(&mut state.items);
-        if items.capacity() == 0 {
-            *items = queued;
-        } else {
-            items.append(&mut queued);
+        if !state.signals.is_empty() {
+            let signals = std::mem::take(&mut state.signals).into_iter();
+            let in_time = signals.filter(|(sent, _)| sent.elapsed() < LIFE);
+            items.extend(in_time.map(|(_, signal)| Item::Signal(signal)));
         }
-        if items.len() == before {
+        // An idle connection holds no buffer: who brings none gets this one.
+        if items.capacity() == 0 && state.items.spilled() {
+            *items = std::mem::take(&mut state.items).into_vec();
+        } else {
+            items.extend(state.items.drain(..));
+            state.items.shrink_to_fit();
+        }
+        state.sleeps = items.len() == before;
+        if state.sleeps {
             match &mut state.waker {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
@@ -369,6 +368,26 @@ impl Device {
 }
 
 impl State {
+    /// Sends live events through the outlet that is lent, if nothing stands before them; false: nothing was sent.
+    fn offer(&mut self, run: &Run<'_>) -> bool {
+        let Some(outlet) = &self.lent else {
+            return false;
+        };
+        debug_assert!(self.is_clear());
+        match outlet.offer(run) {
+            Sent::All => return true,
+            Sent::Nothing => {}
+            Sent::Part(rest) => {
+                self.bytes += rest.size();
+                self.rest = Some(Box::new(rest));
+            }
+        }
+        // It takes no more for now: its owner finds out when it does.
+        self.lent = None;
+        self.wake();
+        self.rest.is_some()
+    }
+
     fn deliver(
         &mut self,
         run: &[Arc<Delivery>],
@@ -421,10 +440,12 @@ impl State {
     }
 
     fn wake(&mut self) {
-        if self.has_queued()
-            && let Some(waker) = self.waker.take()
+        if self.sleeps
+            && self.has_queued()
+            && let Some(waker) = &self.waker
         {
-            waker.wake();
+            self.sleeps = false;
+            waker.wake_by_ref();
         }
     }
 

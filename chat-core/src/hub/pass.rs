@@ -46,17 +46,19 @@ impl Shard {
             let mut cost = 0;
             let devices = lock(&subscriber.user.devices);
             for device in devices.iter() {
-                let is_hidden = |delivery: &Delivery| subscriber.hides(delivery);
+                let is_hidden = |delivery: &Delivery| !is_all && subscriber.hides(delivery);
                 if can_wait {
                     if device.deliver_soon(run, is_hidden, &hub.limits) {
                         hub.soon.add(device, Wait::Mark);
                     }
                     cost += 1;
-                } else if is_all && may_send > 0 && device.offer(&all) {
+                    continue;
+                }
+                let all = (is_all && may_send > 0).then_some(&all);
+                if device.deliver(all, run, is_hidden, &hub.limits) {
                     may_send -= 1;
                     cost += SENDING;
                 } else {
-                    device.deliver(run, is_hidden, &hub.limits);
                     cost += 1;
                 }
             }

@@ -99,6 +99,11 @@ impl Wake for Flag {
     }
 }
 
+/// As the shard does, of events that all may see.
+fn tell(device: &Device, run: &[Arc<Delivery>], limits: &Limits) -> bool {
+    device.deliver(Some(&Run::new(run)), run, |_| false, limits)
+}
+
 struct Owner {
     device: Arc<Device>,
     loan: Loan,
@@ -203,10 +208,7 @@ fn play(steps: &[Step], fault: Fault) -> Result<(), TestCaseError> {
                 }
                 let run: Vec<_> = (head + 1..).take(*count).map(delivery).collect();
                 head += *count as u64;
-                // As the shard does.
-                if !owner.device.offer(&Run::new(&run)) {
-                    owner.device.deliver(&run, |_| false, &limits);
-                }
+                tell(&owner.device, &run, &limits);
                 if *is_own {
                     let error = Box::new(Error::busy("an outcome"));
                     let reference = head;
@@ -295,10 +297,7 @@ fn a_stalled_outlet_is_asked_once() {
         owner.run(false);
         *lock(&owner.wire.room) = room;
         for seq in 1..=100 {
-            let run = [delivery(seq)];
-            if !owner.device.offer(&Run::new(&run)) {
-                owner.device.deliver(&run, |_| false, &Limits::default());
-            }
+            tell(&owner.device, &[delivery(seq)], &Limits::default());
             if owner.is_due() {
                 owner.run(false);
             }
@@ -318,7 +317,8 @@ fn only_what_waits_is_counted() {
     owner.run(false);
     for seq in 1..=1000 {
         *lock(&owner.wire.room) = 1;
-        assert!(owner.device.offer(&Run::new(&[delivery(seq)])));
+        let run = [delivery(seq)];
+        assert!(tell(&owner.device, &run, &Limits::default()));
         *lock(&owner.wire.room) = 1000;
         owner.run(false);
     }
@@ -326,7 +326,9 @@ fn only_what_waits_is_counted() {
         queue_bytes: 1000,
         ..Limits::default()
     };
-    owner.device.deliver(&[delivery(1001)], |_| false, &limits);
+    owner
+        .device
+        .deliver(None, &[delivery(1001)], |_| false, &limits);
     owner.run(false);
     let taken = lock(&owner.wire.taken);
     assert!(
@@ -351,5 +353,5 @@ fn a_loan_ends_with_its_owner() {
     assert_eq!(Arc::strong_count(&wire), 2, "lent");
     drop(loan);
     assert_eq!(Arc::strong_count(&wire), 1);
-    assert!(!device.offer(&Run::new(&[delivery(1)])));
+    assert!(!tell(&device, &[delivery(1)], &Limits::default()));
 }
