@@ -66,6 +66,7 @@ pub use error::OpenError;
 use readers::Readers;
 /// The SQLite of this crate: a host's own connections to the same file must be of the same version.
 pub use rusqlite;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use writer::Writer;
 
@@ -157,11 +158,16 @@ impl SqliteStore {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::runtime::Handle::try_current()
-        .map_err(|e| Error::unavailable("this store needs a tokio runtime").with_source(e))?
-        .spawn_blocking(work)
-        .await
-        .map_err(|e| Error::unavailable("the store's work broke off").with_source(e))
+    runtime()?.spawn_blocking(work).await.map_err(broke_off)
+}
+
+fn runtime() -> Result<Handle, Error> {
+    Handle::try_current()
+        .map_err(|e| Error::unavailable("this store needs a tokio runtime").with_source(e))
+}
+
+fn broke_off(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::unavailable("the store's work broke off").with_source(error)
 }
 
 #[async_trait]
