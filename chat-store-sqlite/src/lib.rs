@@ -262,7 +262,7 @@ impl Store for SqliteStore {
 
     async fn close(&self) -> Result<(), Error> {
         let mut writer = Arc::clone(&self.writer).lock_owned().await;
-        self.readers.close().await;
+        self.readers.close().await?;
         blocking(move || writer.close()).await?
     }
 }

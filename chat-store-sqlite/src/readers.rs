@@ -1,7 +1,7 @@
 //! The connections that only read: few, opened when first needed.
 //!
-//! A read runs on a thread where it may block. A thread that has ended one takes the next that waits: where many read at once,
-//! few are woken.
+//! A read runs on a thread where it may block, and a thread that has ended one takes the next that waits. Whoever asks lets
+//! others ask too before it looks whether a thread is to be woken: so where many read at once, few are.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -68,27 +68,35 @@ impl Readers {
                 let _ = reply.send(readers.over_snapshot(work));
             }
         });
-        if let Some(thread) = self.ask(read)? {
+        self.ask(read)?;
+        tokio::task::yield_now().await;
+        if let Some(thread) = self.thread() {
             runtime.spawn_blocking(move || thread.run());
         }
         outcome.await.map_err(broke_off)?
     }
 
-    /// Puts a read behind those that wait; gives back a thread to start if there are too few.
-    fn ask(self: &Arc<Self>, read: Read) -> Result<Option<Thread>, Error> {
+    /// Puts a read behind those that wait.
+    fn ask(&self, read: Read) -> Result<(), Error> {
         let mut waiting = self.waiting();
         if waiting.is_closed {
             return Err(closed());
         }
         waiting.reads.push_back(read);
-        if waiting.threads == READERS {
-            return Ok(None);
+        Ok(())
+    }
+
+    /// A thread to start, if something waits and there are too few.
+    fn thread(self: &Arc<Self>) -> Option<Thread> {
+        let mut waiting = self.waiting();
+        if waiting.reads.is_empty() || waiting.threads == READERS {
+            return None;
         }
         waiting.threads += 1;
-        Ok(Some(Thread {
+        Some(Thread {
             readers: Arc::clone(self),
             has_ended: false,
-        }))
+        })
     }
 
     fn over_snapshot<T>(
@@ -111,8 +119,13 @@ impl Readers {
     }
 
     /// Refuses the reads to come, waits for those that were asked for, closes the connections.
-    pub(crate) async fn close(&self) {
+    pub(crate) async fn close(self: &Arc<Self>) -> Result<(), Error> {
+        let runtime = runtime()?;
         self.waiting().is_closed = true;
+        // For reads whose callers left before they started one.
+        if let Some(thread) = self.thread() {
+            runtime.spawn_blocking(move || thread.run());
+        }
         loop {
             let ended = self.ended.notified();
             if self.waiting().threads == 0 {
@@ -121,6 +134,7 @@ impl Readers {
             ended.await;
         }
         self.idle().clear();
+        Ok(())
     }
 
     /// Waits for the reads that go on and holds up those to come. Blocks.
@@ -258,7 +272,9 @@ mod tests {
             // Closing waits for them, and lets nobody else in.
             let closing = Arc::clone(&readers);
             let closing = tokio::spawn(async move { closing.close().await });
-            tokio::task::yield_now().await;
+            while !readers.waiting().is_closed {
+                tokio::task::yield_now().await;
+            }
             let late = readers.read(|_| Ok(())).await;
             assert_eq!(late.unwrap_err().kind(), ErrorKind::Unavailable);
             assert!(!closing.is_finished());
@@ -266,7 +282,7 @@ mod tests {
             for (number, read) in asked.into_iter().enumerate() {
                 assert_eq!(read.await.unwrap().unwrap(), number);
             }
-            closing.await.unwrap();
+            closing.await.unwrap().unwrap();
             assert!(readers.idle().is_empty());
         });
     }
@@ -288,7 +304,7 @@ mod tests {
             gone.abort();
             assert!(gone.await.unwrap_err().is_cancelled());
             drop(held);
-            readers.close().await;
+            readers.close().await.unwrap();
             assert!(told.recv().is_err(), "it was read");
         });
     }
@@ -302,7 +318,7 @@ mod tests {
                 assert_eq!(broken.unwrap_err().kind(), ErrorKind::Unavailable);
                 assert_eq!(readers.read(|_| Ok(1)).await.unwrap(), 1);
             }
-            readers.close().await;
+            readers.close().await.unwrap();
         });
     }
 
@@ -313,9 +329,10 @@ mod tests {
         let mut threads = Vec::new();
         for number in 0..=READERS {
             let tell = tell.clone();
-            let asked = readers.ask(Box::new(move |_| drop(tell))).unwrap();
-            assert_eq!(asked.is_some(), number < READERS);
-            threads.extend(asked);
+            readers.ask(Box::new(move |_| drop(tell))).unwrap();
+            let thread = readers.thread();
+            assert_eq!(thread.is_some(), number < READERS);
+            threads.extend(thread);
         }
         drop(tell);
         threads.pop();
@@ -328,7 +345,7 @@ mod tests {
         assert!(told.recv().is_err());
         runtime().block_on(async {
             assert_eq!(readers.read(|_| Ok(2)).await.unwrap(), 2);
-            readers.close().await;
+            readers.close().await.unwrap();
         });
     }
 }
