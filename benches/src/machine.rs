@@ -1,4 +1,5 @@
-//! What the machine tells of processes and itself; all of it Linux's `/proc` (proc(5)).
+//! The machine: what Linux's `/proc` (proc(5)) tells of it and of processes, the core a process runs on, how many files it may
+//! open, and sockets on loopback.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};

@@ -53,13 +53,18 @@ impl From<Stop> for Error {
         match stop {
             Stop::Domain(error) => error,
             Stop::Failed { failure, ending } if ending && is_lost(&failure) => Self::unavailable(
-                "the connection was lost while committing, which may have happened: retry with the same key, or look whether it is there",
+                "the connection was lost while committing, which may have happened: \
+                 retry with the same key, or look whether it is there",
             )
             .with_source(failure),
-            Stop::Failed { failure, ending: true } => {
-                Self::unavailable("the commit failed, and may have happened: retry with the same key, or look whether it is there")
-                    .with_source(failure)
-            }
+            Stop::Failed {
+                failure,
+                ending: true,
+            } => Self::unavailable(
+                "the commit failed, and may have happened: \
+                 retry with the same key, or look whether it is there",
+            )
+            .with_source(failure),
             Stop::Failed { failure, .. } => failure.into(),
         }
     }
