@@ -45,8 +45,10 @@ impl Hub {
     /// not missed; what was committed while the memberships were read is found by comparing the heads afterwards.
     async fn subscribe(self: &Arc<Self>, user: &Arc<OnlineUser>) -> Result<(), Error> {
         let memberships = self.store.memberships(user.id).await?;
-        let mut logs = Vec::with_capacity(memberships.conversations.len() + 1);
-        lock(&user.logs).reserve_exact(logs.capacity());
+        let count = memberships.conversations.len() + 1;
+        let mut logs = Vec::with_capacity(count);
+        // No more than that: they stay as long as the user does.
+        lock(&user.logs).reserve_exact(count);
         let mut subscribe = |log: LogId, ranges: Ranges, head: Seq| {
             logs.push(log);
             let (user, read_at, after) = (Arc::clone(user), head, head);

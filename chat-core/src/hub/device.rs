@@ -150,11 +150,7 @@ impl Device {
         if all.is_some_and(|all| state.offer(all)) {
             return true;
         }
-        if !state.closed {
-            state.deliver(run, is_hidden, limits);
-            state.recall();
-            state.wake();
-        }
+        state.change(|state| state.deliver(run, is_hidden, limits));
         false
     }
 
@@ -203,7 +199,7 @@ impl Device {
 
     /// Somebody came or went. Bounded by how many are watched: a newer word takes the older one's place.
     pub(crate) fn presence(&self, presence: Presence) {
-        self.change(|state| {
+        lock(&self.state).change(|state| {
             for item in &mut state.items {
                 if let Item::Presence(old) = item
                     && old.user == presence.user
@@ -249,17 +245,6 @@ impl Device {
         let mut state = lock(&self.state);
         state.watch_turn = u64::MAX;
         std::mem::take(&mut state.watching)
-    }
-
-    /// Changes what is queued, unless it is closed, and wakes the owner when something is there.
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = lock(&self.state);
-        if state.closed {
-            return;
-        }
-        change(&mut state);
-        state.recall();
-        state.wake();
     }
 
     /// Changes what is queued, unless it is closed. True: the owner sleeps, and is to be woken when this had its time to find
@@ -368,6 +353,16 @@ impl Device {
 }
 
 impl State {
+    /// Changes what is queued, unless it is closed, and wakes the owner when something is there.
+    fn change(&mut self, change: impl FnOnce(&mut Self)) {
+        if self.closed {
+            return;
+        }
+        change(self);
+        self.recall();
+        self.wake();
+    }
+
     /// Sends live events through the outlet that is lent, if nothing stands before them; false: nothing was sent.
     fn offer(&mut self, run: &Run<'_>) -> bool {
         let Some(outlet) = &self.lent else {

@@ -136,7 +136,7 @@ pub(crate) struct Shard {
     receive: mpsc::UnboundedReceiver<Command>,
     /// What was received and is to be done, in this order.
     queue: VecDeque<Command>,
-    /// Each by itself: a table has room for up to twice as many.
+    /// Boxed, as a table has room for up to twice as many as there are.
     pub(super) logs: HashMap<LogId, Box<OpenLog>>,
     /// What may be done while a log is visited is being done: a log visited by that is visited to its end.
     is_visiting: bool,

@@ -30,7 +30,7 @@ thread_local! {
     static FRAMES: RefCell<Vec<Bytes>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Who is at the other end, by what they speak. Boxed, so that a task fits into five times 128 bytes, tokio's measure of one.
+/// Who is at the other end, by what they speak. Boxed, as each socket's task has room for the largest.
 pub(super) enum Client {
     /// Somebody whose login does not count, or who was told that it is over.
     Nobody,
