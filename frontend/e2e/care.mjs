@@ -189,6 +189,22 @@ test('a log-out clears the device, also when another tab hears of it late', asyn
   await it.leave()
 })
 
+test('a window that is opened while another closes stays', async () => {
+  const [una] = await it.signUp('una')
+  await una.page.keyboard.press('Control+k')
+  await una.page.getByRole('combobox').waitFor()
+  // A quick hand's Escape, and the next key before the browser has told of the first.
+  await una.page.evaluate(async () => {
+    const dialog = document.querySelector('dialog')
+    const told = new Promise((resolve) => dialog.addEventListener('close', resolve))
+    dialog.requestClose()
+    dispatchEvent(new KeyboardEvent('keydown', { key: '/', ctrlKey: true }))
+    await told
+  })
+  await una.page.getByRole('heading', { name: 'Keyboard shortcuts' }).waitFor()
+  await it.leave()
+})
+
 test('a fault ends at its message or its pane, and the rest goes on', async () => {
   const [ivy, jim] = await it.signUp('ivy', 'jim')
   await ivy.find('jim')

@@ -1,7 +1,8 @@
-import { useEffect, useId, useRef, useState } from 'react'
+import { useId, useState } from 'react'
 import { t } from '../lib/i18n'
 import { Button } from './Button'
 import styles from './ConfirmDialog.module.css'
+import { useModal } from './useModal'
 
 interface Props {
   title: string
@@ -12,18 +13,12 @@ interface Props {
   onClose(): void
 }
 
-/** Modal while it is rendered: the browser's own <dialog> keeps the focus and answers Escape. */
+/** A question before something that cannot be undone, modal while it is rendered. */
 export function ConfirmDialog({ title, text, action, onConfirm, onClose }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null)
+  const modal = useModal(onClose)
   const id = useId()
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<string | null>(null)
-
-  useEffect(() => {
-    const element = dialog.current
-    element?.showModal()
-    return () => element?.close()
-  }, [])
 
   async function confirm() {
     if (busy) return
@@ -39,12 +34,10 @@ export function ConfirmDialog({ title, text, action, onConfirm, onClose }: Props
 
   return (
     <dialog
-      ref={dialog}
+      {...modal}
       className={styles.dialog}
       aria-labelledby={`${id}-title`}
       aria-describedby={`${id}-text`}
-      // A close that was undone at once, as development's double effects do, is none.
-      onClose={() => dialog.current?.open || onClose()}
     >
       <h2 id={`${id}-title`} className={styles.title} dir="auto">
         {title}

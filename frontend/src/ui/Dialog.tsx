@@ -1,8 +1,9 @@
 import { X } from 'lucide-react'
-import { type ReactNode, useEffect, useId, useRef } from 'react'
+import { type ReactNode, useId } from 'react'
 import { t } from '../lib/i18n'
 import { IconButton } from './Button'
 import styles from './Dialog.module.css'
+import { useModal } from './useModal'
 
 interface Props {
   title: string
@@ -12,27 +13,19 @@ interface Props {
   bare?: boolean
 }
 
-/** Modal while it is rendered: the browser's own <dialog> keeps the focus and answers Escape. */
+/** A window over everything else, modal while it is rendered. */
 export function Dialog({ title, onClose, children, bare = false }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null)
+  const modal = useModal(onClose)
   const id = useId()
-
-  useEffect(() => {
-    const element = dialog.current
-    element?.showModal()
-    return () => element?.close()
-  }, [])
 
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it too
     <dialog
-      ref={dialog}
+      {...modal}
       className={styles.dialog}
       data-top={bare}
       aria-labelledby={id}
-      // A close that was undone at once, as development's double effects do, is none.
-      onClose={() => dialog.current?.open || onClose()}
-      onClick={(event) => event.target === dialog.current && onClose()}
+      onClick={(event) => event.target === event.currentTarget && onClose()}
     >
       {bare ? (
         <h2 id={id} className="visually-hidden">
