@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before } from 'node:test'
+import { after, afterEach, before } from 'node:test'
 import { chromium } from 'playwright-core'
 import { Person } from './person.mjs'
 import { startServer } from './server.mjs'
@@ -60,9 +60,14 @@ export function world(options = () => []) {
     /** Everybody goes, and nothing was complained of. */
     async leave() {
       const complaints = people.flatMap((person) => person.complaints)
-      await Promise.all(people.map((person) => person.page.context().close()))
-      people = []
+      await it.clear()
       assert.deepEqual(complaints, [])
+    },
+    /** Nobody of a test that failed is there in the next one. */
+    async clear() {
+      const gone = people
+      people = []
+      await Promise.all(gone.map((person) => person.page.context().close()))
     },
   }
 
@@ -73,6 +78,7 @@ export function world(options = () => []) {
 export function worldOfTests(options) {
   const it = world(options)
   before(() => it.begin())
+  afterEach(() => it.clear())
   after(() => it.end())
   return it
 }
