@@ -225,6 +225,7 @@ macro_rules! conformance_tests {
             one_user_of_a_subject
             strangers_learn_nothing
             former_members_see_up_to_their_end
+            what_was_left_stays_as_it_was
             late_joiners_see_their_part
             hiding_clears_for_one
             hidden_targets_are_not_told

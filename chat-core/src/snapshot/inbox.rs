@@ -35,8 +35,10 @@ pub async fn entry(
     let log = LogId::Conversation(conversation);
     let mut head = head(snapshot, log).await?;
     let end = member.ranges.end(head.seq);
-    if end < head.seq {
-        // A former member knows nothing of what follows: the head they know is the one of their last event.
+    let is_former = member.role.is_none();
+    if is_former {
+        // A former member knows nothing of what follows: the head they know is the one of their last event. The same while
+        // nothing follows yet, or it would show when something does.
         let ordinal = ordinal(snapshot, log, &head, end).await?;
         let message = nth(snapshot, log, &head, ordinal).await?;
         let message = if member.ranges.contains(message) {
@@ -54,7 +56,6 @@ pub async fn entry(
             ..head
         };
     }
-    let is_former = member.role.is_none();
     let mut entry = compose(snapshot, user, vec![(member, head)])
         .await?
         .pop()

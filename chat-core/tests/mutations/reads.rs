@@ -19,6 +19,7 @@ mutations! {
     store::one_order_however_read: With(Swapped);
     store::strangers_learn_nothing: With(SeesAll::Everywhere);
     store::former_members_see_up_to_their_end: With(SeesAll::InHistories);
+    store::what_was_left_stays_as_it_was: With(GoesOn::default());
     store::late_joiners_see_their_part: With(SeesAll::InLogs);
     store::hidden_targets_are_not_told: With(SeesAll::InLogs);
     store::user_logs_are_private: With(OthersLogs);
@@ -127,6 +128,21 @@ impl Fault for LastAsked {
     }
     fn entry(&self, entry: &mut InboxEntry) {
         entry.member.read = self.0.load(Ordering::SeqCst);
+    }
+}
+
+/// Each commit moves all heads.
+#[derive(Clone, Default)]
+struct GoesOn(Arc<AtomicU64>);
+
+#[async_trait]
+impl Fault for GoesOn {
+    async fn commit(&self, store: &dyn Store, group: Vec<Prepared>) -> Results {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        store.commit(group).await
+    }
+    fn entry(&self, entry: &mut InboxEntry) {
+        entry.head.ordinal = self.0.load(Ordering::SeqCst);
     }
 }
 

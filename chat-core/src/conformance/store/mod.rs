@@ -34,4 +34,5 @@ pub use order::{gapless, many_writers_leave_no_hole, one_order_however_read};
 pub use rights::{
     former_members_see_up_to_their_end, hidden_targets_are_not_told, hiding_clears_for_one,
     late_joiners_see_their_part, strangers_learn_nothing, user_logs_are_private,
+    what_was_left_stays_as_it_was,
 };

@@ -182,6 +182,34 @@ pub async fn former_members_see_up_to_their_end(fixture: &dyn Fixture) -> Outcom
     Ok(Verdict::Holds)
 }
 
+/// What one who left is shown of the conversation stays as it was when they left, whatever follows: had they cleared it before
+/// or not.
+///
+/// # Errors
+/// How it was broken.
+pub async fn what_was_left_stays_as_it_was(fixture: &dyn Fixture) -> Outcome {
+    let world = World::open(fixture).await?;
+    let [owner, cleared, plain] = world.users().await?;
+    let id = world.group_of(owner, &[cleared, plain]).await?;
+    let last = world.post(owner, id, "for all").await?;
+    world.change(cleared, id, Change::Hide).await?;
+    let mut left = Vec::new();
+    for (user, message) in [(cleared, 0), (plain, last)] {
+        let leave = Change::Leave { successor: None };
+        let end = world.change(user, id, leave).await?.last();
+        let entry = world.store.entry(user, id).await?;
+        let head = (entry.head.seq, entry.head.message);
+        ensure_eq!(head, (end, message), "the head for {user}, who left");
+        left.push((user, entry));
+    }
+    world.post(owner, id, "alone").await?;
+    for (user, before) in left {
+        let entry = world.store.entry(user, id).await?;
+        ensure_eq!(entry, before, "what {user} left");
+    }
+    Ok(Verdict::Holds)
+}
+
 /// Who joins later sees all of it, or what follows their joining, as the group's setting was at that time; a gap between
 /// two memberships stays closed.
 ///
