@@ -13,9 +13,9 @@ pub(super) type Script = Vec<Vec<Step>>;
 
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// A new write: by whom (the last one is the host), where, what.
-    Write(u8, Place, Vec<Deed>),
-    /// An earlier write once more.
+    /// A new write: by whom (the last one is the host), where, what, and whether it has a key.
+    Write(u8, Place, Vec<Deed>, bool),
+    /// An earlier write once more: without a key it is a new one.
     Again(u8),
     /// The key of an earlier write, with another body.
     Clash(u8),
@@ -79,9 +79,10 @@ pub(super) fn scripts() -> impl Strategy<Value = Script> {
 
 fn steps() -> impl Strategy<Value = Step> {
     let several = prop_oneof![4 => vec(deeds(), 1), 1 => vec(deeds(), 2..5)];
-    let write = (any::<u8>(), places(), several);
+    let has_key = proptest::bool::weighted(0.8);
+    let write = (any::<u8>(), places(), several, has_key);
     prop_oneof![
-        20 => write.prop_map(|(actor, place, deeds)| Step::Write(actor, place, deeds)),
+        20 => write.prop_map(|(actor, place, deeds, has_key)| Step::Write(actor, place, deeds, has_key)),
         2 => any::<u8>().prop_map(Step::Again),
         1 => any::<u8>().prop_map(Step::Clash),
     ]
@@ -149,10 +150,12 @@ impl Writer<'_> {
                 write.changes.push(Change::post("one more"));
                 Some(write)
             }
-            Step::Write(actor, place, deeds) => {
+            Step::Write(actor, place, deeds, has_key) => {
                 let number = usize::from(*actor) % (self.users.len() + 1);
                 let actor = self.users.get(number).copied();
-                self.new_write(actor, place, deeds)
+                let mut write = self.new_write(actor, place, deeds)?;
+                write.key.take_if(|_| !has_key);
+                Some(write)
             }
         }
     }

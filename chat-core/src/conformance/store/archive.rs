@@ -234,7 +234,9 @@ pub async fn copies_are_the_same(fixture: &dyn Fixture) -> Outcome {
             world.store.find_users("asse", ALL).await?,
             "users found"
         );
-        for write in played.writes.iter().chain(&writes) {
+        let retried = played.writes.iter().chain(&writes);
+        // Without a key it would be done anew.
+        for write in retried.filter(|write| write.key.is_some()) {
             same_answer(&world, copy, write).await?;
         }
     }
