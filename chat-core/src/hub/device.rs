@@ -1,6 +1,7 @@
 //! The shared half of a connection: its bounded queue.
 
 mod catching;
+mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 
 use self::catching::Catching;
 pub(crate) use self::catching::Standing;
+use self::watching::Watching;
 use super::outlet::{Outlet, Rest, Run, Sent};
 use super::signal::LIFE;
 use super::soon::Wait;
@@ -26,13 +28,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One connected device as the hub sees it.
+/// One connected device as the hub sees it. What each fan-out and each reading look at are its first two cache lines.
+#[repr(C, align(64))]
 pub(crate) struct Device {
-    pub(crate) user: UserId,
     state: Mutex<State>,
+    pub(crate) user: UserId,
 }
 
-/// In this order: what each fan-out looks at stands together, as it mostly has to be fetched from far.
+/// In this order: what each fan-out looks at stands together, then what reading adds, as it mostly has to be fetched from far.
 #[repr(C)]
 struct State {
     /// Where live events may go at once. Only ever there while nothing goes before them ([`State::is_clear`]), so that a
@@ -45,14 +48,14 @@ struct State {
     soon: Option<Wait>,
     /// A task works off what was submitted.
     running: bool,
-    in_flight: usize,
-    /// What went to the outlet in part.
-    rest: Option<Box<Rest>>,
+    in_flight: u32,
     /// Mostly one: it needs no room of its own.
     items: SmallVec<[Item; 1]>,
     bytes: usize,
     /// Of the owner, kept while it is awake: mostly it sleeps with the same one.
     waker: Option<Waker>,
+    /// What went to the outlet in part.
+    rest: Option<Box<Rest>>,
     /// Each with the time it was sent; one of each kind of a user in a conversation.
     signals: Vec<(Instant, Arc<Signal>)>,
     catching: BTreeMap<LogId, Catching>,
@@ -61,10 +64,11 @@ struct State {
     deadline: Option<Instant>,
     /// Submitted writes that wait for policy, in order.
     submitted: VecDeque<(u64, Write)>,
-    /// Whose presence it is told, ascending, and which call said so.
-    watching: Vec<UserId>,
-    watch_turn: u64,
+    /// There once it was said whose presence it is told.
+    watching: Option<Box<Watching>>,
 }
+
+const _: () = assert!(size_of::<Device>() <= 256, "there is one for each socket");
 
 impl Device {
     pub(crate) fn new(identity: Identity) -> Arc<Self> {
@@ -86,8 +90,7 @@ impl Device {
                 identity,
                 deadline: None,
                 submitted: VecDeque::new(),
-                watching: Vec::new(),
-                watch_turn: 0,
+                watching: None,
             }),
         })
     }
@@ -212,41 +215,6 @@ impl Device {
         });
     }
 
-    /// Takes a turn to say who is watched: of several the latest counts.
-    pub(crate) fn watch_turn(&self) -> u64 {
-        let mut state = lock(&self.state);
-        state.watch_turn = state.watch_turn.saturating_add(1);
-        state.watch_turn
-    }
-
-    /// Whose presence it is told, ascending.
-    pub(super) fn watching(&self) -> Vec<UserId> {
-        lock(&self.state).watching.clone()
-    }
-
-    /// Sets whose presence it is told and gives back who they were; `None` when a later call came first.
-    pub(super) fn set_watching(&self, turn: u64, users: Vec<UserId>) -> Option<Vec<UserId>> {
-        let mut state = lock(&self.state);
-        (turn == state.watch_turn).then(|| std::mem::replace(&mut state.watching, users))
-    }
-
-    pub(super) fn watch_less(&self, users: &[UserId]) {
-        lock(&self.state)
-            .watching
-            .retain(|user| !users.contains(user));
-    }
-
-    pub(super) fn has_watched(&self) -> bool {
-        lock(&self.state).watch_turn > 0
-    }
-
-    /// It watches nobody any more, whatever is under way.
-    pub(super) fn end_watching(&self) -> Vec<UserId> {
-        let mut state = lock(&self.state);
-        state.watch_turn = u64::MAX;
-        std::mem::take(&mut state.watching)
-    }
-
     /// Changes what is queued, unless it is closed. True: the owner sleeps, and is to be woken when this had its time to find
     /// company.
     fn change_soon(&self, wait: Wait, change: impl FnOnce(&mut State)) -> bool {
@@ -293,8 +261,8 @@ impl Device {
     /// Takes a place among the writes in flight.
     pub(crate) fn begin(&self, limit: usize) -> bool {
         let mut state = lock(&self.state);
-        let free = state.in_flight < limit;
-        state.in_flight += usize::from(free);
+        let free = (state.in_flight as usize) < limit;
+        state.in_flight = state.in_flight.saturating_add(free.into());
         state.recall();
         free
     }
@@ -332,12 +300,17 @@ impl Device {
             let in_time = signals.filter(|(sent, _)| sent.elapsed() < LIFE);
             items.extend(in_time.map(|(_, signal)| Item::Signal(signal)));
         }
-        // An idle connection holds no buffer: who brings none gets this one.
-        if items.capacity() == 0 && state.items.spilled() {
-            *items = std::mem::take(&mut state.items).into_vec();
+        if state.items.spilled() {
+            // An idle connection holds no buffer: who brings none gets this one.
+            let mut queued = std::mem::take(&mut state.items).into_vec();
+            if items.capacity() == 0 {
+                *items = queued;
+            } else {
+                items.append(&mut queued);
+            }
         } else {
-            items.extend(state.items.drain(..));
-            state.items.shrink_to_fit();
+            // One at most.
+            items.extend(state.items.pop());
         }
         state.sleeps = items.len() == before;
         if state.sleeps {
@@ -424,7 +397,7 @@ impl State {
 
     /// Takes the outlet from the fan-out when something goes before live events now. The owner lends it again behind that.
     fn recall(&mut self) {
-        if !self.is_clear() {
+        if self.lent.is_some() && !self.is_clear() {
             self.lent = None;
         }
     }
