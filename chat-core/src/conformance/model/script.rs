@@ -82,7 +82,8 @@ fn steps() -> impl Strategy<Value = Step> {
     let has_key = proptest::bool::weighted(0.8);
     let write = (any::<u8>(), places(), several, has_key);
     prop_oneof![
-        20 => write.prop_map(|(actor, place, deeds, has_key)| Step::Write(actor, place, deeds, has_key)),
+        20 => write
+            .prop_map(|(actor, place, deeds, has_key)| Step::Write(actor, place, deeds, has_key)),
         2 => any::<u8>().prop_map(Step::Again),
         1 => any::<u8>().prop_map(Step::Clash),
     ]
@@ -154,7 +155,9 @@ impl Writer<'_> {
                 let number = usize::from(*actor) % (self.users.len() + 1);
                 let actor = self.users.get(number).copied();
                 let mut write = self.new_write(actor, place, deeds)?;
-                write.key.take_if(|_| !has_key);
+                if !has_key {
+                    write.key = None;
+                }
                 Some(write)
             }
         }
