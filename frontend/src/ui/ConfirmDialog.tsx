@@ -13,7 +13,7 @@ interface Props {
   onClose(): void
 }
 
-/** A question before something that cannot be undone, modal while it is rendered. */
+/** Asks before something is done, modal while it is rendered. */
 export function ConfirmDialog({ title, text, action, onConfirm, onClose }: Props) {
   const modal = useModal(onClose)
   const id = useId()
